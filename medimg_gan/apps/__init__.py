@@ -1,0 +1,1 @@
+"""One module per verb: a ``Config`` that imports nothing heavy, and ``main(config)``."""

@@ -1,0 +1,139 @@
+"""What several verbs share: flags of a training, the embedded data, the end of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from medimg_gan.console import say
+from medimg_gan.data.settings import DataConfig
+from medimg_gan.engine.settings import EngineConfig
+from medimg_gan.errors import ConfigError
+
+RUNS = Path("runs")
+STARTED = time.monotonic()
+"""When this verb began, as near as makes no difference."""
+OptionsT = TypeVar("OptionsT")
+
+FlatData = Annotated[DataConfig, tyro.conf.arg(name="")]
+"""The data flags without a prefix: ``--data``, ``--mask`` ..."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: steps, or minutes."""
+
+    steps: int | None
+    minutes: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Flags of every verb that trains; each app adds its own."""
+
+    source: FlatData = field(default_factory=DataConfig)
+    run: Path | None = None
+    """Folder of the run; default runs/<verb>-<what>."""
+    steps: int | None = None
+    """Training steps; a run bounded by steps repeats bit by bit."""
+    minutes: float | None = None
+    """Wall-clock budget of the whole verb, in place of --steps."""
+    seed: int = 0
+    """Seed of the split, the weights and every draw."""
+    size: int = 64
+    """Side of the square pictures in pixels: 32, 64, 128 or 256."""
+    batch_size: int = 16
+    """Images per step and device."""
+    restart: bool = False
+    """Delete what an earlier run left in the folder and begin again."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse at once what no training could do."""
+        if self.size not in (32, 64, 128, 256):
+            raise ConfigError(f"--size {self.size}", observed="sizes are 32, 64, 128 and 256")
+        for name in ("steps", "minutes", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"--{name.replace('_', '-')} {value:g}: must be positive")
+
+
+def minutes_left(config: TrainingConfig) -> Budget:
+    """The training's share of what was asked for: ``--minutes`` counts from the verb's start.
+
+    Where neither is given, the app's YAML says how many steps.
+    """
+    if config.steps is None and config.minutes is None:
+        raise ConfigError("the training has no end", fix="--steps 4000, or --minutes 30")
+    if config.minutes is None:
+        return Budget(config.steps, None)
+    used = (time.monotonic() - STARTED) / 60
+    return Budget(config.steps, max(config.minutes - used, 0.05 * config.minutes))
+
+
+def run_folder(config: TrainingConfig, name: str) -> Path:
+    """The run's folder: as asked for, else ``runs/<name>``."""
+    return config.run or RUNS / name
+
+
+def with_embedded_data(config: DataConfig, purpose: str) -> DataConfig:
+    """The same config, with the phantom's folder where the user named no data.
+
+    Args:
+        config: The user's data flags.
+        purpose: "translation" (MRI and CT of disjoint patients) or "classification" (MRI only).
+    """
+    if config.data is not None:
+        return config
+    say(
+        "no --data given: using the embedded phantom (generated heads, not patients); "
+        "give --data DIR for your own scans"
+    )
+    from medimg_gan.imaging.phantom import make_phantom
+
+    folder = RUNS / f"phantom-{purpose}"
+    make_phantom(folder, **PHANTOMS[purpose])
+    return replace(config, data=folder / "data")
+
+
+PHANTOMS: dict[str, dict[str, Any]] = {
+    "translation": {"patients": 40, "seed": 0},
+    "classification": {"patients": 48, "seed": 1, "mri_fraction": 1.0},
+}
+
+
+def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: str) -> OptionsT:
+    """``--set name=value ...`` over a recipe's defaults.
+
+    Raises:
+        ConfigError: If a setting is not of the form name=value.
+        SystemExit: With status 2 on an unknown name or a wrong value; tyro says which.
+    """
+    words = []
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {setting!r}: expected name=value", fix="--set width=64")
+        words += [f"--{name}", *value.split(",")]
+    return tyro.cli(
+        options, args=words, prog=f"--set (recipe {recipe})", config=(tyro.conf.FlagConversionOff,)
+    )
+
+
+def already_finished(folder: Path, next_step: str) -> None:
+    """What a verb says when the same command is run again after its end."""
+    say(f"{folder} is finished already; --restart begins again")
+    say(f"next: {next_step}")
+
+
+def typical_scale(rows: Any) -> dict[str, float]:
+    """One scale for synthetic images: the medians over the training slices' own scales."""
+    return {
+        "low": float(rows["low"].median()),
+        "high": float(rows["high"].median()),
+        "pixel_mm": float(rows["pixel_mm"].median()),
+    }

@@ -1,0 +1,103 @@
+"""Write synthetic slices of a trained GAN as files that other tools read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from medimg_gan import runs
+from medimg_gan.apps.common import already_finished
+from medimg_gan.config import as_dict
+from medimg_gan.console import progress, say
+from medimg_gan.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from medimg_gan.synthesis import Generator
+
+ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Write synthetic slices of a trained GAN."""
+
+    run: Path
+    """Folder of a finished train-gan run."""
+    out: Path
+    """Folder to write to."""
+    count: int = 100
+    """How many slices."""
+    label: str = ""
+    """Class to make; default: classes as frequent as in training."""
+    format: Literal["nifti", "png", "dicom"] = "nifti"
+    """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
+    seed: int = 0
+    """Equal seeds give equal slices."""
+    restart: bool = False
+    """Delete what an earlier call left in --out and begin again."""
+
+    def __post_init__(self) -> None:
+        """Refuse at once what cannot be written."""
+        if self.count < 1:
+            raise ConfigError(f"--count {self.count}: must be at least 1")
+
+
+def main(config: Config) -> None:
+    """Sample, write one file a slice, and a table that ``index`` and others read."""
+    from medimg_gan.synthesis import Generator, load_run
+
+    generator = load_run(config.run)
+    if not isinstance(generator, Generator):
+        raise RunError(
+            f"{config.run}: a translator, not a GAN from noise",
+            fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
+        )
+    # Drawn before the folder is made, so that an unknown class leaves nothing behind.
+    numbers = generator.draw_labels(config.count, config.label or None, config.seed)
+    run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
+    next_step = f"python scripts/index.py --data {config.out}"
+    if run.finished:
+        already_finished(config.out, next_step)
+        return
+    labels = [generator.classes[number] if generator.classes else "" for number in numbers]
+    _write_all(generator, config, labels)
+    run.finish(
+        synthetic=True,
+        made_by=generator.recipe.__class__.__name__,
+        modality=generator.modality,
+        unit=generator.unit,
+        png_range=[generator.scale.low, generator.scale.high],
+        counts={name: labels.count(name) for name in sorted(set(labels))},
+    )
+    say(f"\n{config.count} slices: {config.out}   table: {config.out}/labels.csv")
+    say(f"next: {next_step}")
+
+
+def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
+    images = generator.sample(config.count, config.label or None, config.seed)
+    rows = ["path,label,modality,synthetic"]
+    with progress("writing slices", config.count, "slices") as ticker:
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            name = "_".join(filter(None, (f"synthetic_{number:05d}", label)))
+            path = config.out / (name + ENDING[config.format])
+            if not path.exists():  # files appear complete: an interrupted call goes on here
+                _write(generator, image, path, config.format)
+            rows.append(f"{path.name},{label},{generator.modality},yes")
+            ticker.advance()
+    with runs.written_aside(config.out / "labels.csv") as aside:
+        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _write(generator: Generator, image: object, path: Path, file_format: str) -> None:
+    import numpy as np
+
+    from medimg_gan.imaging import write_dicom, write_nifti, write_picture
+
+    values = np.asarray(image)
+    if file_format == "png":
+        write_picture((generator.scale.encode(values[0]) + 1) / 2, path)
+    elif file_format == "nifti":
+        write_nifti(generator.as_volume(values), path)
+    else:
+        write_dicom(generator.as_volume(values), path, description="synthetic slice")

@@ -1,0 +1,71 @@
+"""Train an unpaired translator between two modalities, on the training patients of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medimg_gan.apps.common import (
+    TrainingConfig,
+    already_finished,
+    minutes_left,
+    run_folder,
+    with_embedded_data,
+)
+from medimg_gan.console import say
+from medimg_gan.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """Train an unpaired translator between two modalities (CycleGAN)."""
+
+    src: str
+    """Modality to translate from: mri, ct, xray or picture."""
+    tgt: str
+    """Modality to translate to."""
+    set: tuple[str, ...] = ()
+    """Recipe settings as name=value; an unknown name lists them all."""
+
+    def __post_init__(self) -> None:
+        """Refuse a translation of a modality into itself."""
+        super().__post_init__()
+        known = ("ct", "mri", "picture", "xray")
+        for flag, value in (("--src", self.src), ("--tgt", self.tgt)):
+            if value not in known and not value.startswith("<"):
+                raise ConfigError(f"{flag} {value!r}", observed=f"known: {', '.join(known)}")
+        if self.src == self.tgt and not self.src.startswith("<"):
+            raise ConfigError(
+                f"--src and --tgt are both {self.src!r}",
+                fix="name two modalities: --src mri --tgt ct",
+            )
+
+
+def main(config: Config) -> None:
+    """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    from medimg_gan.apps.training import fit_translator, open_training, prepare_once
+
+    folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
+    data = with_embedded_data(config.source, "translation")
+    fabric, run = open_training(config, "train-cyclegan", folder)
+    if run.finished:
+        already_finished(folder, _next(folder))
+        return
+    prepared = prepare_once(fabric, data, (config.src, config.tgt), config, folder)
+    fit_translator(
+        fabric,
+        run,
+        config,
+        prepared,
+        source=config.src,
+        target=config.tgt,
+        recipe="cyclegan",
+        options=config.set,
+        budget=minutes_left(config),
+    )
+    say(f"\npictures: {folder}/samples   curves: tensorboard --logdir {folder.parent}")
+    say(f"next:     {_next(folder)}")
+
+
+def _next(folder: Path) -> str:
+    return f"python scripts/translate.py --run {folder} --data DIR --out translated"

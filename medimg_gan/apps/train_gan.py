@@ -1,0 +1,57 @@
+"""Train a GAN that makes slices from noise, on the training patients of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medimg_gan.apps.common import (
+    TrainingConfig,
+    already_finished,
+    minutes_left,
+    run_folder,
+    with_embedded_data,
+)
+from medimg_gan.console import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """Train a GAN that makes slices from noise."""
+
+    recipe: Literal["cgan", "dcgan", "wgan-gp"] = "cgan"
+    """cgan makes slices of an asked class and is the best on small data."""
+    only: str = ""
+    """The modality to use where the folder holds several."""
+    set: tuple[str, ...] = ()
+    """Recipe settings as name=value; an unknown name lists them all."""
+
+
+def main(config: Config) -> None:
+    """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    from medimg_gan.apps.training import fit_gan, open_training, prepare_once
+
+    folder = run_folder(config, f"train-gan-{config.recipe}")
+    data = with_embedded_data(config.source, "classification")
+    fabric, run = open_training(config, "train-gan", folder)
+    if run.finished:
+        already_finished(folder, _next(folder))
+        return
+    modalities = (config.only,) if config.only else ()
+    prepared = prepare_once(fabric, data, modalities, config, folder)
+    fit_gan(
+        fabric,
+        run,
+        config,
+        prepared,
+        recipe=config.recipe,
+        options=config.set,
+        budget=minutes_left(config),
+    )
+    say(f"\nsamples: {folder}/samples   curves: tensorboard --logdir {folder.parent}")
+    say(f"next:    {_next(folder)}")
+
+
+def _next(folder: Path) -> str:
+    return f"python scripts/synthesize.py --run {folder} --count 500 --out synthetic --format nifti"

@@ -1,0 +1,201 @@
+"""The heavy half of the training verbs (imported after the flags are parsed)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from medimg_gan import runs
+from medimg_gan.apps.common import Budget, TrainingConfig, parse_options, typical_scale
+from medimg_gan.config import as_dict
+from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
+from medimg_gan.data.prepare import Prepared, prepare
+from medimg_gan.data.settings import DataConfig
+from medimg_gan.engine.loop import Engine
+from medimg_gan.engine.runtime import make_fabric
+from medimg_gan.engine.settings import Plan
+from medimg_gan.errors import DataError
+from medimg_gan.modalities import MODALITIES
+from medimg_gan.recipes import RECIPES, Recipe, Spec
+from medimg_gan.types import Batch
+from medimg_gan.types import Stream as StreamFunction
+
+HELD_OUT_IMAGES = 64
+PREVIEW_IMAGES = 8
+
+
+def open_training(config: TrainingConfig, verb: str, folder: Path) -> tuple[Fabric, runs.Run]:
+    """Launch the processes, then begin or find the run (the first process alone writes)."""
+    fabric = make_fabric(config.engine)
+    with fabric.rank_zero_first():
+        restart = config.restart and fabric.global_rank == 0
+        run = runs.open_run(folder, verb, as_dict(config), restart=restart)
+    return fabric, run
+
+
+def fit_gan(
+    fabric: Fabric,
+    run: runs.Run,
+    config: TrainingConfig,
+    prepared: Prepared,
+    *,
+    recipe: str,
+    options: tuple[str, ...],
+    budget: Budget,
+) -> None:
+    """Train a noise recipe on the training patients and note what it takes to sample from it."""
+    train = prepared.dataset("train")
+    rows = train.table
+    modality = str(rows["modality"].iloc[0])
+    spec = Spec(1, config.size, prepared.classes, MODALITIES[modality].mirror)
+    net = build(recipe, options, spec, config.seed)
+    balanced = len(prepared.classes) > 1
+    held_out = _some(prepared.dataset("val"), HELD_OUT_IMAGES)
+    _note(
+        fabric,
+        run,
+        net,
+        recipe,
+        modality=modality,
+        unit=unit_of(modality, rows),
+        scale=typical_scale(rows),
+        class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
+        counts=prepared.counts(),
+        patients_known=prepared.patients_known,
+    )
+    stream = _stream(train, config, fabric, balanced=balanced)
+    _fit(fabric, run, config, net, stream, budget, held_out, _some(train, PREVIEW_IMAGES))
+
+
+def fit_translator(
+    fabric: Fabric,
+    run: runs.Run,
+    config: TrainingConfig,
+    prepared: Prepared,
+    *,
+    source: str,
+    target: str,
+    recipe: str,
+    options: tuple[str, ...],
+    budget: Budget,
+) -> None:
+    """Train a translation recipe on unpaired slices of the training patients."""
+    datasets = {
+        (split, modality): prepared.dataset(split, modality=modality)
+        for split in ("train", "val")
+        for modality in (source, target)
+    }
+    for (split, modality), dataset in datasets.items():
+        if not len(dataset):
+            raise DataError(f"no {modality} slices in the {split} part", fix="add patients")
+    mirror = MODALITIES[source].mirror and MODALITIES[target].mirror
+    net = build(recipe, options, Spec(1, config.size, (), mirror), config.seed)
+    rows = datasets["train", target].table
+    _note(
+        fabric,
+        run,
+        net,
+        recipe,
+        source=source,
+        target=target,
+        unit=unit_of(target, rows),
+        scale=typical_scale(rows),
+        counts=prepared.counts(),
+        patients_known=prepared.patients_known,
+    )
+    stream = UnpairedStream(
+        _stream(datasets["train", source], config, fabric),
+        # Another seed: the two orders must not be locked to each other.
+        replace(_stream(datasets["train", target], config, fabric), seed=config.seed + 1),
+    )
+    held_out = _pair(datasets["val", source], datasets["val", target], HELD_OUT_IMAGES // 4)
+    _fit(fabric, run, config, net, stream, budget, held_out, held_out)
+
+
+def build(recipe: str, options: tuple[str, ...], spec: Spec, seed: int) -> Recipe:
+    """A recipe with its starting weights, drawn from the run's seed alone."""
+    entry = RECIPES[recipe]
+    torch.manual_seed(seed)
+    return entry(parse_options(entry.Config, options, recipe), spec)
+
+
+def unit_of(modality: str, rows: Any) -> str:
+    """Unit of decoded values: display pictures keep their grey levels."""
+    if (rows["unit"] == "display").all():
+        return "display"
+    return "HU" if modality == "ct" else "signal"
+
+
+def prepare_once(
+    fabric: Fabric,
+    data: DataConfig,
+    modalities: tuple[str, ...],
+    config: TrainingConfig,
+    folder: Path,
+    must_have: str = "",
+) -> Prepared:
+    """Prepare the data in the first process, then open the ready cache in the others."""
+    with fabric.rank_zero_first():
+        return prepare(
+            data, modalities, size=config.size, seed=config.seed, folder=folder, must_have=must_have
+        )
+
+
+def _note(fabric: Fabric, run: runs.Run, net: Recipe, recipe: str, **facts: Any) -> None:
+    if fabric.is_global_zero:
+        run.note(recipe=recipe, options=asdict(net.config), spec=asdict(net.spec), **facts)
+    fabric.barrier()
+
+
+def _fit(
+    fabric: Fabric,
+    run: runs.Run,
+    config: TrainingConfig,
+    net: Recipe,
+    stream: StreamFunction,
+    budget: Budget,
+    held_out: Batch | None,
+    preview: Batch,
+) -> None:
+    plan = Plan(budget.steps, budget.minutes, config.seed, config.batch_size)
+    engine = Engine(
+        fabric, net, stream, plan, run.folder, config.engine, held_out=held_out, preview=preview
+    )
+    engine.fit()
+    if fabric.is_global_zero:
+        run.finish(steps=engine.step)
+    fabric.barrier()
+
+
+def _stream(
+    dataset: SliceDataset, config: TrainingConfig, fabric: Fabric, *, balanced: bool = False
+) -> Stream:
+    return Stream(
+        dataset,
+        config.batch_size,
+        config.seed,
+        balanced=balanced,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+
+
+def _some(dataset: SliceDataset, count: int) -> Batch | None:
+    """Up to ``count`` items spread evenly over a dataset; None when it is empty."""
+    if not len(dataset):
+        return None
+    return dataset.gather(np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)))
+
+
+def _pair(source: SliceDataset, target: SliceDataset, count: int) -> Batch:
+    count = min(count, len(source), len(target))
+    spread = [np.linspace(0, len(part) - 1, count).round().astype(int) for part in (source, target)]
+    return {
+        "source": source.gather(spread[0])["image"],
+        "target": target.gather(spread[1])["image"],
+    }

@@ -1,0 +1,92 @@
+"""Translate whole volumes with a trained run; geometry is the source's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from medimg_gan import runs
+from medimg_gan.apps.common import FlatData, already_finished
+from medimg_gan.config import as_dict
+from medimg_gan.console import progress, say
+from medimg_gan.data.settings import DataConfig
+from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
+
+if TYPE_CHECKING:
+    from medimg_gan.data.index import Scan
+    from medimg_gan.imaging import Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Translate whole volumes; grid, spacing and orientation stay the source's."""
+
+    run: Path
+    """Folder of a finished train-cyclegan run."""
+    source: FlatData = field(default_factory=DataConfig)
+    out: Path
+    """Folder to write to."""
+    format: Literal["nifti", "dicom", "png"] = "nifti"
+    """What to write; png only for scans of a single slice."""
+    restart: bool = False
+    """Delete what an earlier call left in --out and begin again."""
+
+
+def main(config: Config) -> None:
+    """Translate every scan of the source modality, one at a time."""
+    from medimg_gan.data.index import build_index
+    from medimg_gan.imaging import read_series
+    from medimg_gan.synthesis import Translator, load_run
+
+    translator = load_run(config.run)
+    if not isinstance(translator, Translator):
+        raise RunError(
+            f"{config.run}: makes slices from noise, it does not translate",
+            fix="give the folder of a train-cyclegan run",
+        )
+    if config.source.data is None:
+        raise ConfigError("translate needs scans", fix="--data DIR")
+    index = build_index(config.source).of_modality(translator.source)
+    run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
+    next_step = f"python scripts/index.py --data {config.out}"
+    if run.finished:
+        already_finished(config.out, next_step)
+        return
+    problems = []
+    with progress("translating", len(index.scans), "scans") as ticker:
+        for scan in index.scans:
+            path = _place(scan, config)
+            if not path.exists():  # files appear complete: an interrupted call goes on here
+                try:
+                    _write(translator.translate(read_series(scan.series)), path, config.format)
+                except MedimgError as error:
+                    problems.append({"path": scan.path, "reason": error.one_line()})
+            ticker.advance()
+    for problem in problems:
+        say(f"  not translated: {problem['path']}: {problem['reason']}")
+    done = len(index.scans) - len(problems)
+    if not done:
+        raise DataError(f"{index.root}: no scan could be translated")
+    run.finish(translated=done, source=translator.source, target=translator.target)
+    say(f"\n{done} {translator.target} volumes: {config.out}")
+    say(f"next: {next_step}")
+
+
+def _place(scan: Scan, config: Config) -> Path:
+    """``out/<patient pseudonym>/<series key>``: no name of a patient's own folder."""
+    ending = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}[config.format]
+    return config.out / scan.patient / f"{scan.series.key}{ending}"
+
+
+def _write(volume: Volume, path: Path, file_format: str) -> None:
+    from medimg_gan.imaging import write_dicom, write_nifti, write_picture
+
+    if file_format == "png":
+        if volume.array.shape[2] != 1:
+            raise DataError("a volume of many slices is no picture", fix="--format nifti")
+        write_picture(volume.array[::-1, ::-1, 0].T / 255, path)
+    elif file_format == "nifti":
+        write_nifti(volume, path)
+    else:
+        write_dicom(volume, path, description=f"translated to {volume.modality}")

@@ -1,0 +1,170 @@
+"""Slices of a cache as batches: whole batches are gathered at once, never one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from medimg_gan.data.cache import SliceCache
+from medimg_gan.data.transforms import STORED_MAX
+from medimg_gan.errors import LabelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from medimg_gan.types import Batch, IntArray
+
+
+class SliceDataset(Dataset["Batch"]):
+    """Some rows of a cache, with labels as numbers.
+
+    Works in any torch or MONAI ``DataLoader``, which fetches a whole batch by one gather
+    (``__getitems__``); pass ``collate_fn=SliceDataset.collate``.
+
+    Args:
+        cache: Decoded slices.
+        rows: Row numbers of the cache, in the dataset's order.
+        classes: Class names in index order; empty when unlabelled.
+        adjacent: Slices in one image: 1, or an odd number for 2.5D with the neighbours above and
+            below as channels (at a volume's end, the last slice again).
+    """
+
+    def __init__(
+        self,
+        cache: SliceCache,
+        rows: IntArray,
+        classes: tuple[str, ...] = (),
+        adjacent: int = 1,
+    ) -> None:
+        assert adjacent % 2 == 1, "an odd number of slices has a middle"
+        self.cache = cache
+        self.rows = np.asarray(rows, np.int64)
+        self.classes = classes
+        self.table: pd.DataFrame = cache.rows.iloc[self.rows].reset_index(drop=True)
+        self.patients: np.ndarray = self.table["patient"].to_numpy(str)
+        self.labels = _label_numbers(self.table["label"].to_list(), classes)
+        self.position = self.table["position"].to_numpy(np.float32)
+        self.channels = _neighbours(cache.rows["scan"].to_numpy(), adjacent)
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.cache.pictures.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def gather(self, indices: IntArray) -> Batch:
+        """The batch of these items: image (n, C, size, size), label (n,), position (n,)."""
+        indices = np.asarray(indices)
+        pictures = self.cache.pictures[self.channels[self.rows[indices]]]
+        image = torch.from_numpy(np.asarray(pictures)).to(torch.float32).div_(STORED_MAX)
+        return {
+            "image": image,
+            "label": torch.from_numpy(self.labels[indices]),
+            "position": torch.from_numpy(self.position[indices]),
+        }
+
+    def __getitem__(self, index: int) -> Batch:
+        return {name: values[0] for name, values in self.gather(np.array([index])).items()}
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        return self.gather(np.array(indices))
+
+    @staticmethod
+    def collate(batch: Batch) -> Batch:
+        """What ``__getitems__`` gives is a batch already."""
+        return batch
+
+    def images(self) -> np.ndarray:
+        """All images at once, (N, C, size, size) float32; for sets that fit in memory."""
+        return self.gather(np.arange(len(self)))["image"].numpy()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An endless, shuffled sequence of batches that can start anywhere.
+
+    The batch at a position is a pure function of (seed, position): every epoch is a permutation
+    of its own seed, and the global batch is cut into equal parts by rank, so that two processes
+    see together what one would see with twice the batch.
+
+    Attributes:
+        dataset: Where the slices come from.
+        batch_size: Images per process.
+        seed: Of the order.
+        balanced: Draw classes with equal chance, then a slice of the class, with replacement.
+        rank, world: This process among how many.
+    """
+
+    dataset: SliceDataset
+    batch_size: int
+    seed: int
+    balanced: bool = False
+    rank: int = 0
+    world: int = 1
+
+    def __call__(self, position: int) -> Batch:
+        """The batch at ``position``, as CPU tensors."""
+        total = self.batch_size * self.world
+        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        if self.balanced:
+            return self.dataset.gather(self._drawn_by_class(position, total)[mine])
+        numbers = np.arange(position * total, (position + 1) * total)[mine]
+        return self.dataset.gather(self._shuffled(numbers))
+
+    def _shuffled(self, numbers: IntArray) -> IntArray:
+        length = len(self.dataset)
+        epochs = numbers // length
+        pairs = zip(epochs.tolist(), (numbers % length).tolist(), strict=True)
+        return np.array([_order(self.seed, epoch, length)[place] for epoch, place in pairs])
+
+    def _drawn_by_class(self, position: int, total: int) -> IntArray:
+        rng = np.random.default_rng([self.seed, position])
+        members = [np.flatnonzero(self.dataset.labels == c) for c in np.unique(self.dataset.labels)]
+        return np.array([rng.choice(members[c]) for c in rng.integers(len(members), size=total)])
+
+
+@dataclass(frozen=True)
+class UnpairedStream:
+    """Source and target slices drawn independently of each other."""
+
+    source: Stream
+    target: Stream
+
+    def __call__(self, position: int) -> Batch:
+        """``{"source": ..., "target": ...}`` at ``position``."""
+        return {"source": self.source(position)["image"], "target": self.target(position)["image"]}
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, length: int) -> IntArray:
+    """The permutation of one epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(length)
+
+
+def _label_numbers(labels: list[str], classes: tuple[str, ...]) -> np.ndarray:
+    if not classes:
+        return np.zeros(len(labels), np.int64)
+    number = {name: place for place, name in enumerate(classes)}
+    unknown = sorted(set(labels) - number.keys())
+    if unknown:
+        raise LabelError(
+            f"labels without a class: {', '.join(map(repr, unknown))}",
+            observed=f"classes: {', '.join(classes)}",
+        )
+    return np.array([number[label] for label in labels], np.int64)
+
+
+def _neighbours(scan: np.ndarray, adjacent: int) -> np.ndarray:
+    """(rows, adjacent) row numbers of each slice's neighbours within its own scan."""
+    here = np.arange(len(scan))
+    first = np.searchsorted(scan, scan, side="left")
+    last = np.searchsorted(scan, scan, side="right") - 1
+    offsets = np.arange(adjacent) - adjacent // 2
+    return np.clip(here[:, None] + offsets, first[:, None], last[:, None])

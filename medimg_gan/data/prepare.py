@@ -1,0 +1,201 @@
+"""The first half of every verb: folder -> index -> slice cache -> labels -> split by patient."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medimg_gan.console import say
+from medimg_gan.data.cache import SliceCache, build_cache
+from medimg_gan.data.dataset import SliceDataset
+from medimg_gan.data.index import Index, build_index
+from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.split import SPLITS, split_patients
+from medimg_gan.errors import DataError, LabelError, SplitError
+from medimg_gan.runs import written_aside
+
+SPLIT_FILE = "split.csv"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Slices with a label and a split each, ready to be drawn from.
+
+    Attributes:
+        cache: All slices; ``cache.rows`` has the columns label and split filled in.
+        classes: Class names in index order; empty when unlabelled.
+        patients_known: False where files stand for patients that nobody named.
+    """
+
+    cache: SliceCache
+    classes: tuple[str, ...]
+    patients_known: bool
+
+    def dataset(self, split: str, *, modality: str = "", adjacent: int = 1) -> SliceDataset:
+        """The slices of one split, and of one modality where several were prepared."""
+        rows = self.cache.rows
+        chosen = rows["split"] == split
+        if modality:
+            chosen &= rows["modality"] == modality
+        return SliceDataset(self.cache, np.flatnonzero(chosen), self.classes, adjacent)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Slices by split and class ("slices" when unlabelled), and patients by split."""
+        rows = self.cache.rows
+        result = {}
+        for split in SPLITS:
+            part = rows[rows["split"] == split]
+            by_class = {name: int((part["label"] == name).sum()) for name in self.classes}
+            by_class = by_class or {"slices": len(part)}
+            result[split] = {**by_class, "patients": int(part["patient"].nunique())}
+        return result
+
+
+def prepare(
+    config: DataConfig,
+    modalities: tuple[str, ...],
+    *,
+    size: int,
+    seed: int,
+    folder: Path,
+    must_have: str = "",
+) -> Prepared:
+    """Read a folder once and give every slice a label and a split.
+
+    Args:
+        config: Where the data are.
+        modalities: What is wanted; () takes the only one there is.
+        size: Side of the pictures.
+        seed: Of the split.
+        folder: The run's folder; the split is saved there, and checked when the run resumes.
+        must_have: A class that every split needs; implies that labels are needed.
+
+    Raises:
+        DataError, LabelError, SplitError: See the functions that this calls.
+    """
+    index = _wanted(build_index(config), modalities)
+    cache = build_cache(index, size, config.cache, strict=config.strict)
+    rows, classes = _labelled(cache.rows, config, must_have)
+    by_modality = len(modalities) > 1
+    rows["split"] = _split_column(rows, "modality" if by_modality else "label", seed, must_have)
+    _save_split(rows, folder / SPLIT_FILE)
+    cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
+    known = all(scan.patient_known for scan in index.scans)
+    prepared = Prepared(cache, classes, known)
+    for split, counts in prepared.counts().items():
+        say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    return prepared
+
+
+def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
+    for modality in modalities:
+        index.of_modality(modality)  # says what is missing
+    found = {scan.modality for scan in index.scans}
+    if not modalities:
+        if len(found) > 1:
+            counts = Counter(scan.modality or "unknown" for scan in index.scans)
+            raise DataError(
+                f"{index.root}: holds several modalities",
+                observed=", ".join(f"{name}: {count} scans" for name, count in counts.items()),
+                fix="choose one with --only, or point --data at its folder",
+            )
+        if "" in found:
+            raise DataError(
+                f"{index.root}: neither headers nor folder names tell the modality",
+                fix="--modality ct, mri, xray or picture",
+            )
+    chosen = [scan for scan in index.scans if not modalities or scan.modality in modalities]
+    return Index(index.root, chosen, index.problems)
+
+
+def _labelled(
+    rows: pd.DataFrame, config: DataConfig, must_have: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Rows that have a label (all, when there are no labels at all), and the class names."""
+    rows = rows.copy()
+    masked = rows["area"].notna()
+    present = rows["area"] >= config.mask_min_area
+    rows.loc[masked & present, "label"] = config.mask_label
+    rows.loc[masked & ~present, "label"] = f"no-{config.mask_label}"
+    without = rows["label"] == ""
+    if without.all():
+        if must_have:
+            raise LabelError(
+                f"class {must_have!r}: the data have no labels",
+                fix="add labels.csv (columns path, label), folders named by class, or --mask "
+                "'{patient}/{visit}_Mask.nii.gz'",
+            )
+        return rows, ()
+    if without.any():
+        scans = rows.loc[without, "scan"].nunique()
+        say(f"  left out: {int(without.sum())} slices of {scans} scans without a label or mask")
+        rows = rows[~without].copy()
+    classes = tuple(sorted(rows["label"].unique()))
+    if must_have and must_have not in classes:
+        raise LabelError(
+            f"unknown class {must_have!r}",
+            observed=f"the data have: {', '.join(classes)}",
+            fix=f"for example {classes[0]!r}",
+        )
+    return rows, classes
+
+
+def _split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str) -> pd.Series:
+    given = rows["split"].isin(SPLITS)
+    if given.any():
+        return _given_split(rows, given)
+    classes_of = {
+        str(patient): Counter(part[stratum])
+        for patient, part in rows.groupby("patient", sort=False)
+    }
+    return rows["patient"].map(split_patients(classes_of, seed, must_have=must_have))
+
+
+def _given_split(rows: pd.DataFrame, given: pd.Series) -> pd.Series:
+    if not given.all():
+        others = sorted(set(rows.loc[~given, "split"]))
+        raise SplitError(
+            "the table gives a split to some scans only",
+            observed=f"{int((~given).sum())} slices have {others} in place of {SPLITS}",
+            fix="fill in the column for all scans, or for none",
+        )
+    missing = [split for split in SPLITS if split not in set(rows["split"])]
+    if missing:
+        raise SplitError(
+            f"the given split has no {' and no '.join(missing)} part",
+            fix="add it, or remove the column (or folders) and let patients be dealt out",
+        )
+    splits_of = rows.groupby("patient")["split"].nunique()
+    both = int((splits_of > 1).sum())
+    if both:
+        raise SplitError(
+            "the given split puts slices of one patient in two parts",
+            observed=f"{both} of {len(splits_of)} patients",
+            cause="a split by slices, which leaks test patients into training",
+            fix="remove the split column (or folders): patients are then dealt out whole",
+        )
+    return rows["split"]
+
+
+def _save_split(rows: pd.DataFrame, path: Path) -> None:
+    """Write patient -> split; a run that resumes must find the same patients as before."""
+    table = rows.groupby("patient", sort=True).agg(
+        split=("split", "first"), slices=("split", "size")
+    )
+    text = io.StringIO()
+    table.to_csv(text)
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text.getvalue():
+            raise SplitError(
+                f"{path}: the data are not those with which this run began",
+                cause="files were added, removed, relabelled or changed in between",
+                fix="restore them, or begin again with --restart or another --run",
+            )
+        return
+    with written_aside(path) as aside:
+        aside.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,149 @@
+"""The MONAI pipeline from files to network-ready slices: read, encode, cut into pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config.type_definitions import PathLike
+from monai.data.image_reader import ImageReader
+from monai.transforms.compose import Compose
+from monai.transforms.io.dictionary import LoadImaged
+from monai.transforms.transform import MapTransform
+
+from medimg_gan.data.planes import frame_of, to_pictures
+from medimg_gan.errors import LabelError, UnreadableError
+from medimg_gan.imaging import Volume, read_files
+from medimg_gan.modalities import MODALITIES
+
+STORED_MAX = 32767
+"""Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
+
+
+class VolumeReader(ImageReader):
+    """Read DICOM series, NIfTI and pictures for MONAI's ``LoadImage`` with this project's reader.
+
+    MONAI's own readers invent an affine for some series and mix the series of a folder. Arrays
+    are (I, J, K) float32 in the modality's units, the affine is RAS+, and what is not a regular
+    volume is refused with a reason.
+    """
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Any file: what cannot be read is refused with a reason later."""
+        return True
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume:
+        """Decode one series: a folder, one file, or the series' files in any order."""
+        paths = [data] if isinstance(data, str | Path) else list(data)  # type: ignore[arg-type]
+        return read_files([Path(str(path)) for path in paths])
+
+    def get_data(self, img: Volume) -> tuple[np.ndarray, dict[str, Any]]:
+        """The array and the metadata that MONAI keeps with it."""
+        meta = {
+            "affine": img.affine,
+            "original_affine": img.affine,
+            "spatial_shape": np.array(img.array.shape),
+            "original_channel_dim": float("nan"),
+            "space": "RAS",
+            "unit": img.unit,
+            "modality": img.modality,
+        }
+        return img.array, meta
+
+
+@dataclass(frozen=True)
+class Slices:
+    """One scan, cut into pictures.
+
+    Attributes:
+        pictures: (K, size, size) int16, encoded value times ``STORED_MAX``.
+        position: (K,) float32 in [0, 1], from the lowest slice to the highest.
+        area: (K,) float32, the mask's area in mm2; NaN without a mask.
+        low, high: The scale that was applied (raw values of -1 and 1).
+        pixel_mm: Side of a picture's pixel.
+        unit: HU, signal or display.
+    pixel_mm: Side of a picture's pixel.
+        index: (K,) the slices' numbers in the volume.
+        blank: How many slices were left out because nothing is on them.
+    """
+
+    pictures: np.ndarray
+    position: np.ndarray
+    area: np.ndarray
+    low: float
+    high: float
+    pixel_mm: float
+    unit: str
+    index: np.ndarray
+    blank: int
+
+
+class CutIntoSlices(MapTransform):
+    """Encode a loaded volume by its modality and cut it into square pictures.
+
+    Needs ``image`` and ``modality``, takes ``mask`` where there is one, and puts ``slices``.
+    """
+
+    def __init__(self, size: int, blank_below: float) -> None:
+        super().__init__(keys=("image",))
+        self.size = size
+        self.blank_below = blank_below
+
+    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+        """One loaded scan -> ``{"slices": Slices}``.
+
+        Raises:
+            ModalityError: If the values cannot be of the modality.
+            LabelError: If the mask lies on another grid.
+            UnreadableError: If every slice is blank.
+        """
+        image = data["image"]
+        raw, affine = np.asarray(image), np.asarray(image.affine)
+        spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))
+        scale = MODALITIES[data["modality"]].fit(raw, image.meta["unit"])
+        frame = frame_of(raw.shape, spacing, self.size)
+        pictures = to_pictures(scale.encode(raw), frame)
+        count = len(pictures)
+        filled = (pictures > -0.95).mean(axis=(1, 2)) >= self.blank_below
+        area = _mask_area(data.get("mask"), raw.shape, affine, count)
+        position = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
+        slices = Slices(
+            pictures=np.round(pictures[filled] * STORED_MAX).astype(np.int16),
+            position=position[filled].astype(np.float32),
+            area=area[filled],
+            low=scale.low,
+            high=scale.high,
+            pixel_mm=spacing[0] * frame.columns / frame.width,
+            unit=image.meta["unit"],
+            index=np.flatnonzero(filled),
+            blank=int(count - filled.sum()),
+        )
+        if not filled.any():
+            raise UnreadableError("every slice is blank", cause="an empty or constant volume")
+        return {"slices": slices}
+
+
+def slicing_pipeline(size: int, blank_below: float, *, with_mask: bool) -> Compose:
+    """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
+    keys = ("image", "mask") if with_mask else ("image",)
+    load = LoadImaged(keys=keys, reader=VolumeReader, image_only=True, ensure_channel_first=False)
+    return Compose([load, CutIntoSlices(size, blank_below)])
+
+
+def _mask_area(mask: Any, shape: tuple[int, ...], affine: np.ndarray, count: int) -> np.ndarray:
+    """Area in mm2 of a mask's positive voxels in each of ``count`` axial slices."""
+    if mask is None:
+        return np.full(count, np.nan, np.float32)
+    values, mask_affine = np.asarray(mask), np.asarray(mask.affine)
+    if values.shape != shape or not np.allclose(mask_affine, affine, atol=0.01):
+        raise LabelError(
+            "the mask lies on another grid than its image",
+            observed=f"mask {values.shape}, image {shape}"
+            + ("" if values.shape != shape else "; their affines differ"),
+            fix="resample the mask to the image",
+        )
+    pixel = float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])))
+    return ((values > 0.5).sum(axis=(0, 1)) * pixel).astype(np.float32)

@@ -1,0 +1,28 @@
+"""Pictures (PNG, JPEG) of which nobody says what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medimg_gan.modalities.base import DISPLAY, Scale
+from medimg_gan.modalities.xray import XRay
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Grey levels: 8-bit ones as they are, deeper ones scaled like a radiograph."""
+
+    name: str = "picture"
+    mirror: bool = False
+
+    def fit(self, raw: FloatArray, unit: str) -> Scale:
+        """The scale of one picture.
+
+        Raises:
+            ModalityError: If a 16-bit picture is constant.
+        """
+        return DISPLAY if unit == "display" else XRay().fit(raw, unit)

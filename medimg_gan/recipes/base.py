@@ -1,0 +1,158 @@
+"""What every GAN is to the engine: named networks, phases, and a way to look at the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from medimg_gan.types import Batch, Logs
+
+
+PREVIEW_COLUMNS = 8
+"""Images in a row of a preview grid."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a recipe must know of the data it will see.
+
+    Attributes:
+        channels: Channels of an image (adjacent slices in 2.5D).
+        size: Height and width in pixels, a power of two from 32.
+        classes: Class names in index order; empty when unlabelled.
+        mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
+    """
+
+    channels: int = 1
+    size: int = 64
+    classes: tuple[str, ...] = ()
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam's settings for one network."""
+
+    lr: float
+    betas: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update: which networks train, on what loss.
+
+    Attributes:
+        name: Shown in logs.
+        trains: Names of the recipe's networks that this phase updates; all others stay frozen.
+        loss: Batch -> (scalar loss, logs). It neither calls backward nor touches an optimiser.
+        repeats: Updates in a row, each on a fresh batch (n-critic).
+        every: Run only on steps divisible by this (lazy regularisation).
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    loss: Callable[[Batch], tuple[Tensor, Logs]]
+    repeats: int = 1
+    every: int = 1
+
+
+class Recipe(nn.Module):
+    """Networks (direct children) + ``phases()`` + ``preview()``; no disk, device or optimiser.
+
+    State that is not a weight (a replay buffer, say) is a buffer of the recipe itself:
+    the engine saves and restores it together with the networks.
+    """
+
+    Config: ClassVar[type[Any]]
+    """The frozen dataclass of the recipe's settings; ``Config()`` is the tuned default."""
+
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Networks whose exponential moving average is what ``preview`` and users sample from."""
+
+    def __init__(self, config: Any, spec: Spec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+
+    def phases(self) -> list[Phase]:
+        """The updates of one step, in order."""
+        raise NotImplementedError
+
+    def adam(self, net: str) -> Adam:
+        """Optimiser settings of one network."""
+        raise NotImplementedError
+
+    def learning_rate_factor(self, progress: float) -> float:
+        """Factor on every learning rate at ``progress`` in [0, 1] of the training."""
+        return 1.0
+
+    def ema_half_life(self, batch_size: int) -> float:
+        """Half-life of the moving average in images (StyleGAN2-ADA: 10/32 kimg per batch item)."""
+        return batch_size * 10_000 / 32
+
+    def scores(self, batch: Batch) -> Logs:
+        """What the critics think of ``batch`` and of fakes made beside it, without gradient."""
+        raise NotImplementedError
+
+    def preview(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """Named image stacks (N, C, H, W) in [-1, 1] for the eye; equal seeds give equal images.
+
+        A noise recipe gives ``{"samples": ...}`` in rows of one class; a translator gives
+        ``{"source": ..., "translated": ..., "back": ...}`` of ``batch``.
+        """
+        raise NotImplementedError
+
+    def state_buffers(self) -> dict[str, Tensor]:
+        """The recipe's own buffers, without those of its networks."""
+        return dict(self.named_buffers(recurse=False))
+
+
+class NoiseRecipe(Recipe):
+    """A recipe that makes images from noise, and from a class if it is conditional."""
+
+    averaged = ("generator",)
+    latent: int
+    conditional: ClassVar[bool] = False
+
+    def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] for ``noise`` (N, latent) and ``label`` (N,)."""
+        raise NotImplementedError
+
+    def noise_for(self, batch: Batch) -> Tensor:
+        """Fresh noise (N, latent) for as many images as ``batch`` has, on its device."""
+        images = batch["image"]
+        return torch.randn(len(images), self.latent, device=images.device)
+
+    @torch.no_grad()
+    def preview(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """``samples``: rows of ``PREVIEW_COLUMNS``, a row per class with the noise of the others.
+
+        Without a condition there are as many rows as columns.
+        """
+        random = torch.Generator().manual_seed(seed)
+        columns, device = PREVIEW_COLUMNS, device_of(self)
+        if not (self.conditional and self.spec.classes):
+            noise = torch.randn(columns**2, self.latent, generator=random)
+            return {"samples": self.sample(noise.to(device))}
+        rows = len(self.spec.classes)
+        noise = torch.randn(columns, self.latent, generator=random).repeat(rows, 1)
+        label = torch.arange(rows).repeat_interleave(columns)
+        return {"samples": self.sample(noise.to(device), label.to(device))}
+
+
+class TranslationRecipe(Recipe):
+    """A recipe that maps images of a source modality to a target modality."""
+
+    def translate(self, image: Tensor) -> Tensor:
+        """Target-like images for source images, both (N, C, H, W) in [-1, 1]."""
+        raise NotImplementedError
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """The device that holds a module's weights."""
+    return next(module.parameters()).device

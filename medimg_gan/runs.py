@@ -1,0 +1,174 @@
+"""One verb, one folder, one manifest: how a run begins, is found again, and ends.
+
+A run folder holds ``manifest.json`` from its first moment, with ``"finished": false``; the last
+thing a verb does is to set it to true. Every file is written aside and renamed, so that a kill at
+any moment leaves either the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medimg_gan.errors import RunError
+
+MANIFEST = "manifest.json"
+NOTED_PACKAGES = ("medimg-gan", "torch", "torchvision", "monai", "numpy", "pydicom", "nibabel")
+NOT_COMPARED = ("restart", "engine", "run", "minutes_used")
+"""Settings that may differ between a run and its repetition."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder; made by :func:`open_run`."""
+
+    folder: Path
+    finished: bool
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is known of the run so far."""
+        return read_json(self.folder / MANIFEST)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts (counts, inputs, results) to the manifest."""
+        write_json(self.folder / MANIFEST, {**self.manifest, **facts})
+
+    def finish(self, **facts: Any) -> None:
+        """Mark the run as complete."""
+        self.note(**facts, finished=True)
+
+
+def open_run(folder: Path, verb: str, config: dict[str, Any], *, restart: bool = False) -> Run:
+    """Begin a run, or find the one that the same command began.
+
+    Args:
+        folder: Where the run lives; made if absent.
+        verb: The command, noted in the manifest.
+        config: Resolved configuration as plain values.
+        restart: Delete what an earlier run of this verb left there.
+
+    Raises:
+        RunError: If the folder holds something that is not a run of this verb, or a run with
+            other settings.
+    """
+    manifest = folder / MANIFEST
+    if folder.exists() and not manifest.exists() and any(folder.iterdir()):
+        raise RunError(
+            f"{folder}: holds files, but no {MANIFEST}",
+            cause="the folder was not made by medimg-gan",
+            fix="choose another folder, or empty this one yourself",
+        )
+    if manifest.exists():
+        found = read_json(manifest)
+        if found.get("verb") != verb:
+            raise RunError(
+                f"{folder}: belongs to another verb",
+                observed=f"made by '{found.get('verb')}', asked for by '{verb}'",
+                fix="choose another folder",
+            )
+        if not restart:
+            _refuse_other_settings(folder, found, config)
+            return Run(folder, finished=bool(found.get("finished")))
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        manifest,
+        {"verb": verb, "finished": False, "config": config, "environment": environment()},
+    )
+    return Run(folder, finished=False)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and commit that a repetition would need."""
+    versions = {}
+    for name in NOTED_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """The checkout's commit, with ``+`` when it has local changes; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        describe = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        tracked = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", Path(__file__).name],
+            cwd=here, capture_output=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return describe.stdout.strip() if tracked.returncode == 0 else None
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it into place if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader sees the old content or the new, never a part."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        RunError: If the file is absent or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path}: not found",
+            cause="this is not the folder of a run, or its name is misspelt",
+            fix="give the folder that the training printed, for example runs/train-gan-cgan",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read", observed=str(error)) from error
+
+
+def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str, Any]) -> None:
+    before = found.get("config", {})
+    changed = [
+        f"{key}: {before.get(key)} -> {config.get(key)}"
+        for key in sorted(before.keys() | config.keys())
+        if key not in NOT_COMPARED and before.get(key) != config.get(key)
+    ]
+    if changed:
+        raise RunError(
+            f"{folder}: holds a run with other settings",
+            observed="; ".join(changed),
+            fix="give another --run folder, or --restart to begin again (deletes that run)",
+        )

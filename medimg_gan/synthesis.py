@@ -1,0 +1,204 @@
+"""Trained runs as plain functions: slices from noise, volumes from volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from medimg_gan.data.planes import frame_of, from_pictures, to_pictures
+from medimg_gan.engine.checkpoint import load_weights
+from medimg_gan.engine.loop import WEIGHTS
+from medimg_gan.errors import LabelError, RunError
+from medimg_gan.imaging import Volume
+from medimg_gan.modalities import MODALITIES, Scale
+from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
+from medimg_gan.runs import MANIFEST, read_json
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
+
+CHUNK = 64
+"""Images made at once; also what the noise is drawn by, so a longer set begins with a shorter."""
+
+CT_STORED = (-1024.0, 3071.0)
+"""The range of 12-bit CT numbers."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator of slices; made by :func:`load_run`.
+
+    Attributes:
+        recipe: Networks with averaged weights, in evaluation mode.
+        classes: Class names; empty for an unconditional GAN.
+        class_counts: Training slices of each class.
+        modality, unit: What the values are.
+        scale: Raw values of -1 and 1 (for MR and X-ray the training scans' median).
+        pixel_mm: Typical side of a pixel in the training slices.
+    """
+
+    recipe: NoiseRecipe
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    modality: str
+    unit: str
+    scale: Scale
+    pixel_mm: float
+
+    def sample(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+        """Synthetic slices in the modality's own units.
+
+        Args:
+            count: How many.
+            label: A class name; None draws classes as frequent as in training.
+            seed: Equal seeds give equal slices, and a larger count begins with the same ones.
+
+        Returns:
+            float32 (count, C, size, size); row 0 is the patient's front, column 0 the right side.
+
+        Raises:
+            LabelError: If the class is unknown.
+        """
+        return self.scale.decode(self.sample_encoded(count, label, seed))
+
+    def sample_encoded(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+        """The same in the network's range [-1, 1]."""
+        numbers = self.draw_labels(count, label, seed)
+        chunks = [
+            self._chunk(numbers[start : start + CHUNK], seed, start // CHUNK)
+            for start in range(0, count, CHUNK)
+        ]
+        spec = self.recipe.spec
+        shape = (0, spec.channels, spec.size, spec.size)
+        return np.concatenate(chunks) if chunks else np.zeros(shape, np.float32)
+
+    def draw_labels(self, count: int, label: str | None, seed: int) -> np.ndarray:
+        """(count,) class numbers: all ``label``, or drawn as frequent as in training.
+
+        Raises:
+            LabelError: If the class is unknown.
+        """
+        if label is None:
+            weights = np.array(self.class_counts, float) if self.classes else np.ones(1)
+            rng = np.random.default_rng([seed, 1])
+            return rng.choice(len(weights), size=count, p=weights / weights.sum())
+        if label not in self.classes or not self.recipe.conditional:
+            known = ", ".join(self.classes) if self.recipe.conditional else "none"
+            raise LabelError(
+                f"class {label!r}: this GAN cannot make it",
+                observed=f"classes it was trained to make: {known}",
+                fix="leave --label away, or train with --recipe cgan on labelled data",
+            )
+        return np.full(count, self.classes.index(label))
+
+    @torch.inference_mode()
+    def _chunk(self, numbers: np.ndarray, seed: int, chunk: int) -> FloatArray:
+        rng = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
+        noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(numbers)]
+        device = next(self.recipe.parameters()).device
+        label = torch.from_numpy(numbers.astype(np.int64)).to(device)
+        images = self.recipe.sample(noise.to(device), label if self.classes else None)
+        return images.clamp(-1, 1).float().cpu().numpy()
+
+    def as_volume(self, image: FloatArray) -> Volume:
+        """One sampled slice (1, size, size), in units, as a volume of one slice around the origin.
+
+        Voxels are ``pixel_mm`` wide; the slice's thickness is nominal (1 mm).
+        """
+        size = image.shape[-1]
+        array = np.ascontiguousarray(image[0, ::-1, ::-1].T)[..., None].astype(np.float32)
+        affine = np.diag([self.pixel_mm, self.pixel_mm, 1.0, 1.0])
+        affine[:2, 3] = -self.pixel_mm * (size - 1) / 2
+        return Volume(array, affine, modality=self.modality, unit=self.unit)
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A trained translator of volumes; made by :func:`load_run`.
+
+    Attributes:
+        recipe: Networks with averaged weights, in evaluation mode.
+        source, target: Modalities.
+        unit: Unit of the target's values.
+        scale: Raw target values of -1 and 1.
+    """
+
+    recipe: TranslationRecipe
+    source: str
+    target: str
+    unit: str
+    scale: Scale
+
+    @torch.inference_mode()
+    def translate(self, volume: Volume) -> Volume:
+        """A target-like volume on exactly the source's grid, slice by slice.
+
+        CT is rounded to whole HU and clipped to the stored range [-1024, 3071].
+
+        Raises:
+            ModalityError: If the values cannot be of the source modality.
+        """
+        encoded = MODALITIES[self.source].fit(volume.array, volume.unit).encode(volume.array)
+        frame = frame_of(volume.array.shape, volume.spacing, self.recipe.spec.size)
+        pictures = to_pictures(encoded, frame)
+        device = next(self.recipe.parameters()).device
+        for start in range(0, len(pictures), CHUNK):
+            block = slice(start, start + CHUNK)
+            images = torch.from_numpy(pictures[block])[:, None].to(device)
+            pictures[block] = self.recipe.translate(images)[:, 0].clamp(-1, 1).float().cpu().numpy()
+        values = self.scale.decode(from_pictures(pictures, frame))
+        if self.unit == "HU":
+            values = np.clip(np.round(values), *CT_STORED)
+        return volume.with_array(values.astype(np.float32), modality=self.target, unit=self.unit)
+
+
+def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
+    """The trained networks of a run, ready to use.
+
+    Args:
+        folder: What ``train-gan`` or ``train-cyclegan`` wrote.
+        device: Where to compute, as torch names it.
+
+    Raises:
+        RunError: If the folder is not a training run, or one that is not finished.
+        CheckpointError: If its weights are damaged.
+    """
+    folder = Path(folder)
+    facts = read_json(folder / MANIFEST)
+    if "recipe" not in facts:
+        raise RunError(
+            f"{folder}: holds no trained networks",
+            observed=f"it was made by '{facts.get('verb')}'",
+            fix="give the folder of a train-gan or train-cyclegan run",
+        )
+    if not facts.get("finished"):
+        raise RunError(
+            f"{folder}: the training is not finished",
+            fix="repeat the training's command; it goes on from the last checkpoint",
+        )
+    recipe = build_recipe(facts).to(device).eval().requires_grad_(False)
+    load_weights(folder / WEIGHTS, recipe)
+    scale = Scale(facts["scale"]["low"], facts["scale"]["high"])
+    if isinstance(recipe, TranslationRecipe):
+        return Translator(recipe, facts["source"], facts["target"], facts["unit"], scale)
+    assert isinstance(recipe, NoiseRecipe)
+    return Generator(
+        recipe=recipe,
+        classes=recipe.spec.classes,
+        class_counts=tuple(facts["class_counts"]),
+        modality=facts["modality"],
+        unit=facts["unit"],
+        scale=scale,
+        pixel_mm=facts["scale"]["pixel_mm"],
+    )
+
+
+def build_recipe(facts: dict[str, Any]) -> Any:
+    """The untrained recipe that a manifest describes (``recipe``, ``options``, ``spec``)."""
+    recipe = RECIPES[facts["recipe"]]
+    spec = {**facts["spec"], "classes": tuple(facts["spec"]["classes"])}
+    return recipe(recipe.Config(**facts["options"]), Spec(**spec))
