@@ -56,8 +56,8 @@ def main(config: Config) -> None:
         problems=len(index.problems),
     )
     _show(index.table())
-    say(f"\ntable: {path} (edit it, then pass it back as --data {path})")
-    say(f"next:  python scripts/train_gan.py --recipe cgan --data {data}")
+    say(f"\ntable: {path}   (edit it as you like; --data takes it in place of the folder)")
+    say(f"next:  python scripts/train_gan.py --recipe cgan --data {path}")
 
 
 def _digest(path: Path) -> str:

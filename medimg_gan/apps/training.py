@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,8 +22,10 @@ from medimg_gan.engine.settings import Plan
 from medimg_gan.errors import DataError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.recipes import RECIPES, Recipe, Spec
-from medimg_gan.types import Batch
-from medimg_gan.types import Stream as StreamFunction
+
+if TYPE_CHECKING:
+    from medimg_gan.types import Batch
+    from medimg_gan.types import Stream as StreamFunction
 
 HELD_OUT_IMAGES = 64
 PREVIEW_IMAGES = 8
@@ -160,7 +162,7 @@ def _fit(
     stream: StreamFunction,
     budget: Budget,
     held_out: Batch | None,
-    preview: Batch,
+    preview: Batch | None,
 ) -> None:
     plan = Plan(budget.steps, budget.minutes, config.seed, config.batch_size)
     engine = Engine(

@@ -24,6 +24,7 @@ COLUMNS = (
     "files", "series", "problem",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
+MASK_NAME = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|roi)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ def build_index(config: DataConfig) -> Index:
     scans = []
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in mask_files:
+            continue
+        if item.format == "nifti" and MASK_NAME.search(item.paths[0].name.lower()):
+            problems.append(Problem(item.paths[0], "left out: named like a mask; --mask uses it"))
             continue
         scan = _describe(item, root, config, rows, masks, key)
         if table_path and config.data == table_path and not _row_of(item.key, scan.path, rows):

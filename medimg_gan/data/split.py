@@ -38,7 +38,8 @@ def split_patients(
     _refuse_too_few(classes_of, must_have)
     strata: dict[str, list[str]] = {}
     for patient in classes_of:
-        rarest = min(classes_of[patient], key=lambda name: (total[name], name), default="")
+        present = +classes_of[patient]  # without counts of zero
+        rarest = min(present, key=lambda name: (total[name], name), default="")
         strata.setdefault(rarest, []).append(patient)
     assignment: dict[str, str] = {}
     for name in sorted(strata, key=lambda name: (name != must_have, total[name], name)):

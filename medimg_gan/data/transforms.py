@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,26 @@ class VolumeReader(ImageReader):
             "modality": img.modality,
         }
         return img.array, meta
+
+
+class LoadVolumed(LoadImaged):
+    """MONAI's ``LoadImaged`` with :class:`VolumeReader` and nothing else.
+
+    A ``LoadImaged(reader=...)`` that fails goes on to try every reader that MONAI has: what we
+    refuse for a reason would be read wrongly by another. A reader given at the call is the only
+    one that is tried.
+    """
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        with warnings.catch_warnings():  # about decoders of readers that are never used here
+            warnings.simplefilter("ignore", UserWarning)
+            super().__init__(keys, reader=VolumeReader, ensure_channel_first=False)
+
+    def __call__(
+        self, data: Mapping[Hashable, Any], reader: ImageReader | None = None
+    ) -> dict[Hashable, Any]:
+        """Paths -> MetaTensors (I, J, K) with a RAS+ affine."""
+        return super().__call__(data, reader or VolumeReader())
 
 
 @dataclass(frozen=True)
@@ -129,8 +150,7 @@ class CutIntoSlices(MapTransform):
 def slicing_pipeline(size: int, blank_below: float, *, with_mask: bool) -> Compose:
     """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
     keys = ("image", "mask") if with_mask else ("image",)
-    load = LoadImaged(keys=keys, reader=VolumeReader, image_only=True, ensure_channel_first=False)
-    return Compose([load, CutIntoSlices(size, blank_below)])
+    return Compose([LoadVolumed(keys), CutIntoSlices(size, blank_below)])
 
 
 def _mask_area(mask: Any, shape: tuple[int, ...], affine: np.ndarray, count: int) -> np.ndarray:

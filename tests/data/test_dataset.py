@@ -1,0 +1,94 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.data import DataLoader
+
+from medimg_gan.data.cache import SliceCache
+from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
+from medimg_gan.errors import LabelError
+
+SCANS = np.repeat([0, 1, 2], [4, 3, 5])
+
+
+@pytest.fixture
+def cache() -> SliceCache:
+    count = len(SCANS)
+    pictures = np.arange(count, dtype=np.int16)[:, None, None] * np.ones((1, 4, 4), np.int16)
+    rows = pd.DataFrame(
+        {
+            "scan": SCANS,
+            "patient": [f"p-{scan}" for scan in SCANS],
+            "label": np.where(np.arange(count) % 4 == 0, "rare", "common"),
+            "position": np.linspace(0, 1, count),
+        }
+    )
+    return SliceCache(pictures, rows)
+
+
+def numbers(batch) -> list[int]:
+    """Which slices a batch holds: each picture's value is its own row number."""
+    return (batch["image"][:, 0, 0, 0] * 32767).round().int().tolist()
+
+
+@pytest.fixture
+def dataset(cache) -> SliceDataset:
+    return SliceDataset(cache, np.arange(len(SCANS)), ("common", "rare"))
+
+
+def test_gather_gives_images_labels_and_positions(dataset):
+    batch = dataset.gather(np.array([8, 1]))
+    assert batch["image"].shape == (2, 1, 4, 4)
+    assert numbers(batch) == [8, 1]
+    assert batch["label"].tolist() == [1, 0]
+
+
+def test_adjacent_slices_stay_within_their_scan(cache):
+    dataset = SliceDataset(cache, np.array([3, 4, 5]), (), adjacent=3)
+    stacks = (dataset.gather(np.arange(3))["image"][:, :, 0, 0] * 32767).round().int()
+    assert stacks.tolist() == [[2, 3, 3], [4, 4, 5], [4, 5, 6]]
+
+
+def test_a_monai_loader_gives_the_same_as_gather(dataset):
+    loader = DataLoader(dataset, batch_size=5, collate_fn=SliceDataset.collate)
+    assert [n for batch in loader for n in numbers(batch)] == list(range(12))
+
+
+def test_an_epoch_of_the_stream_is_a_permutation(dataset):
+    stream = Stream(dataset, batch_size=3, seed=0)
+    epoch = [n for position in range(4) for n in numbers(stream(position))]
+    following = [n for position in range(4, 8) for n in numbers(stream(position))]
+    assert sorted(epoch) == sorted(following) == list(range(12))
+    assert epoch != following
+
+
+def test_a_position_is_enough_to_go_on(dataset):
+    stream = Stream(dataset, 5, seed=1)
+    for position in (17, 2, 17):  # in any order, also across an epoch's end
+        assert numbers(stream(position)) == numbers(Stream(dataset, 5, seed=1)(position))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_two_processes_see_what_one_would_with_twice_the_batch(dataset, balanced):
+    one = Stream(dataset, 6, seed=2, balanced=balanced)
+    parts = [Stream(dataset, 3, 2, balanced, rank, world=2) for rank in (0, 1)]
+    for position in range(5):
+        together = [n for part in parts for n in numbers(part(position))]
+        assert together == numbers(one(position))
+
+
+def test_balanced_draws_classes_equally(dataset):
+    stream = Stream(dataset, 100, seed=0, balanced=True)
+    labels = torch.cat([stream(position)["label"] for position in range(20)])
+    assert labels.float().mean().item() == pytest.approx(0.5, abs=0.05)  # rare: 3 of 12
+
+
+def test_unpaired_streams_are_not_locked_to_each_other(dataset):
+    stream = UnpairedStream(Stream(dataset, 12, seed=0), Stream(dataset, 12, seed=1))
+    batch = stream(0)
+    assert not torch.equal(batch["source"], batch["target"])
+
+
+def test_a_label_without_a_class_is_named(cache):
+    with pytest.raises(LabelError, match="'rare'"):
+        SliceDataset(cache, np.arange(12), ("common",))

@@ -1,0 +1,47 @@
+from collections import Counter
+
+import pytest
+
+from medimg_gan.data.split import SPLITS, split_patients
+from medimg_gan.errors import SplitError
+
+
+def patients(count: int, with_tumour: int) -> dict[str, Counter[str]]:
+    return {
+        f"p{number:03d}": Counter({"no-tumor": 20, "tumor": 5 if number < with_tumour else 0})
+        for number in range(count)
+    }
+
+
+def test_every_patient_lands_in_exactly_one_split():
+    found = split_patients(patients(50, 20), seed=0)
+    assert len(found) == 50
+    assert Counter(found.values()) == {"train": 30, "val": 10, "test": 10}
+
+
+def test_the_rare_class_is_dealt_out_in_proportion():
+    found = split_patients(patients(100, 10), seed=3, must_have="tumor")
+    with_tumour = Counter(found[f"p{number:03d}"] for number in range(10))
+    assert with_tumour == {"train": 6, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize("with_tumour", [3, 4, 5, 11])
+def test_every_split_gets_the_class_it_must_have(with_tumour):
+    found = split_patients(patients(20, with_tumour), seed=1, must_have="tumor")
+    assert {found[f"p{number:03d}"] for number in range(with_tumour)} == set(SPLITS)
+
+
+def test_equal_seeds_give_equal_splits_and_others_do_not():
+    assert split_patients(patients(40, 10), 7) == split_patients(patients(40, 10), 7)
+    assert split_patients(patients(40, 10), 7) != split_patients(patients(40, 10), 8)
+
+
+@pytest.mark.parametrize("with_tumour", [0, 1, 2])
+def test_too_few_patients_of_the_class_are_refused(with_tumour):
+    with pytest.raises(SplitError, match=f"{with_tumour} patient"):
+        split_patients(patients(30, with_tumour), 0, must_have="tumor")
+
+
+def test_two_patients_cannot_be_split():
+    with pytest.raises(SplitError, match="2 found"):
+        split_patients(patients(2, 0), 0)

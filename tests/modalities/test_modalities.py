@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from medimg_gan.errors import ModalityError
+from medimg_gan.modalities import DISPLAY, Ct, Mri, Scale, XRay
+
+
+def test_the_window_becomes_the_network_range():
+    scale = Ct().fit(np.array([-1000.0, 3000.0]), "HU")
+    np.testing.assert_allclose(scale.encode([-1000, 250, 1500]), [-1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(scale.encode([-2000, 3000]), [-1, 1])
+
+
+def test_hounsfield_units_survive_a_round_trip_to_half_a_unit():
+    hounsfield = np.arange(-1000, 1501).astype(np.float32)
+    scale = Ct().fit(hounsfield, "HU")
+    stored = np.round(scale.encode(hounsfield) * 32767).astype(np.int16)
+    assert np.abs(scale.decode(stored / 32767) - hounsfield).max() < 0.5
+
+
+def test_ct_that_was_never_rescaled_is_refused():
+    with pytest.raises(ModalityError, match="never rescaled"):
+        Ct().fit(np.array([0.0, 4095.0]), "HU")
+
+
+def test_padding_does_not_move_an_mr_scale():
+    rng = np.random.default_rng(0)
+    head = rng.uniform(400, 1000, 5000)
+    padded = np.concatenate([head, np.zeros(50_000)])
+    assert Mri().fit(padded, "signal").high == pytest.approx(Mri().fit(head, "signal").high)
+
+
+def test_an_mr_scale_follows_the_gain():
+    rng = np.random.default_rng(0)
+    head = rng.uniform(0, 1000, 5000)
+    one, tenfold = Mri().fit(head, "signal"), Mri().fit(10 * head, "signal")
+    np.testing.assert_allclose(tenfold.encode(10 * head), one.encode(head), atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", [Mri(), XRay()])
+def test_a_constant_image_is_refused(modality):
+    with pytest.raises(ModalityError):
+        modality.fit(np.zeros(100), "signal")
+
+
+@pytest.mark.parametrize("modality", [Ct(), Mri(), XRay()])
+def test_display_pictures_keep_their_grey_levels(modality):
+    assert modality.fit(np.array([3.0, 77.0]), "display") == DISPLAY
+
+
+def test_a_scale_inverts_inside_its_range():
+    scale = Scale(-50.0, 350.0)
+    values = np.linspace(-50, 350, 99)
+    np.testing.assert_allclose(scale.decode(scale.encode(values)), values, atol=1e-3)

@@ -1,0 +1,92 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from medimg_gan import config
+from medimg_gan.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    devices: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class App:
+    """An app."""
+
+    src: str
+    tgt: str
+    steps: int = 10
+    restart: bool = False
+    ratios: tuple[float, ...] = (1.0,)
+    minutes: float | None = None
+    engine: Engine = dataclasses.field(default_factory=Engine)
+
+
+def load(words: str, path: Path | None = None) -> App:
+    words = f"{words} --config {path}" if path else words
+    return config.load(App, words.split(), prog="app", default_yaml="not-there.yaml")
+
+
+@pytest.fixture
+def yaml(tmp_path: Path) -> Path:
+    path = tmp_path / "my.yaml"
+    path.write_text("src: mri\nsteps: 20\nratios: [0.5, 2]\nrestart: true\nengine: {devices: 2}\n")
+    return path
+
+
+def test_a_required_field_may_come_from_yaml_or_flags(yaml):
+    assert load("--tgt ct", yaml) == App("mri", "ct", 20, True, (0.5, 2.0), None, Engine(2))
+
+
+def test_flags_go_before_yaml_and_yaml_before_defaults(yaml):
+    merged = load("--tgt ct --src xray --engine.devices 3 --no-restart", yaml)
+    assert (merged.src, merged.steps, merged.engine.devices) == ("xray", 20, 3)
+    assert merged.restart is False
+
+
+def test_a_field_required_by_neither_is_asked_for(yaml, capsys):
+    with pytest.raises(SystemExit) as stop:
+        load("", yaml)
+    assert stop.value.code == 2
+    assert "--tgt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["steps: many", "stepz: 3", "engine: {device: 1}"])
+def test_a_mistake_in_yaml_names_the_file(tmp_path, line, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(line)
+    with pytest.raises(SystemExit) as stop:
+        load("--src mri --tgt ct", path)
+    assert stop.value.code == 2
+    assert "wrong.yaml" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_help_shows_the_yaml_values(yaml, capsys):
+    with pytest.raises(SystemExit) as stop:
+        load("--help", yaml)
+    assert stop.value.code == 0
+    assert "(default: 20)" in capsys.readouterr().out
+
+
+def test_dashes_and_underscores_are_the_same():
+    assert load("--src a --tgt b --engine.devices 4").engine.devices == 4
+
+
+@pytest.mark.parametrize(("text", "what"), [("- a\n- b", "list"), ("a: [", "YAML")])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, what):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=what):
+        load("--src a --tgt b", path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load("--src a --tgt b", tmp_path / "gone.yaml")
+
+
+def test_as_dict_is_plain_json():
+    assert config.as_dict(App("a", "b", ratios=(1.0,)))["ratios"] == [1.0]
