@@ -24,7 +24,9 @@ from medimg_gan.errors import RunError
 
 MANIFEST = "manifest.json"
 NOTED_PACKAGES = ("medimg-gan", "torch", "torchvision", "monai", "numpy", "pydicom", "nibabel")
-NOT_COMPARED = ("restart", "engine", "run", "minutes_used")
+CHEAP = {MANIFEST, "split.csv"}
+"""Files that cost nothing to make again: a folder with no others has no work in it to lose."""
+NOT_COMPARED = ("restart", "engine", "run")
 """Settings that may differ between a run and its repetition."""
 
 
@@ -56,7 +58,8 @@ def open_run(folder: Path, verb: str, config: dict[str, Any], *, restart: bool =
         folder: Where the run lives; made if absent.
         verb: The command, noted in the manifest.
         config: Resolved configuration as plain values.
-        restart: Delete what an earlier run of this verb left there.
+        restart: Delete what an earlier run of this verb left there. A run that stopped before it
+            did any work (a misspelt flag, say) is begun again without being asked.
 
     Raises:
         RunError: If the folder holds something that is not a run of this verb, or a run with
@@ -77,7 +80,8 @@ def open_run(folder: Path, verb: str, config: dict[str, Any], *, restart: bool =
                 observed=f"made by '{found.get('verb')}', asked for by '{verb}'",
                 fix="choose another folder",
             )
-        if not restart:
+        no_work = not found.get("finished") and {path.name for path in folder.iterdir()} <= CHEAP
+        if not (restart or no_work):
             _refuse_other_settings(folder, found, config)
             return Run(folder, finished=bool(found.get("finished")))
         shutil.rmtree(folder)

@@ -12,11 +12,23 @@ def test_a_run_begins_unfinished_and_is_found_again(tmp_path):
     run = runs.open_run(tmp_path / "a", "train", CONFIG)
     assert not run.finished
     run.note(scale=2)
+    (tmp_path / "a" / "weights.pt").touch()
     assert not runs.open_run(tmp_path / "a", "train", CONFIG).finished
     run.finish(steps=10)
     again = runs.open_run(tmp_path / "a", "train", CONFIG)
     assert again.finished
     assert (again.manifest["scale"], again.manifest["steps"]) == (2, 10)
+
+
+def test_a_run_that_did_no_work_is_begun_again(tmp_path):
+    runs.open_run(tmp_path / "a", "train", CONFIG)
+    assert (
+        runs.open_run(tmp_path / "a", "train", {**CONFIG, "steps": 9}).manifest["config"]["steps"]
+        == 9
+    )
+    (tmp_path / "a" / "checkpoints").mkdir()
+    with pytest.raises(RunError, match="steps: 9 -> 10"):
+        runs.open_run(tmp_path / "a", "train", CONFIG)
 
 
 def test_other_settings_are_refused_by_name(tmp_path):

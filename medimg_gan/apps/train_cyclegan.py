@@ -15,6 +15,8 @@ from medimg_gan.apps.common import (
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError
 
+KNOWN = ("ct", "mri", "picture", "xray")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
@@ -27,22 +29,10 @@ class Config(TrainingConfig):
     set: tuple[str, ...] = ()
     """Recipe settings as name=value; an unknown name lists them all."""
 
-    def __post_init__(self) -> None:
-        """Refuse a translation of a modality into itself."""
-        super().__post_init__()
-        known = ("ct", "mri", "picture", "xray")
-        for flag, value in (("--src", self.src), ("--tgt", self.tgt)):
-            if value not in known and not value.startswith("<"):
-                raise ConfigError(f"{flag} {value!r}", observed=f"known: {', '.join(known)}")
-        if self.src == self.tgt and not self.src.startswith("<"):
-            raise ConfigError(
-                f"--src and --tgt are both {self.src!r}",
-                fix="name two modalities: --src mri --tgt ct",
-            )
-
 
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    _check(config)
     from medimg_gan.apps.training import fit_translator, open_training, prepare_once
 
     folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
@@ -65,6 +55,18 @@ def main(config: Config) -> None:
     )
     say(f"\npictures: {folder}/samples   curves: tensorboard --logdir {folder.parent}")
     say(f"next:     {_next(folder)}")
+
+
+def _check(config: Config) -> None:
+    """Refuse what is no translation, before anything heavy is loaded."""
+    for flag, value in (("--src", config.src), ("--tgt", config.tgt)):
+        if value not in KNOWN:
+            raise ConfigError(f"{flag} {value!r}", observed=f"known: {', '.join(KNOWN)}")
+    if config.src == config.tgt:
+        raise ConfigError(
+            f"--src and --tgt are both {config.src!r}",
+            fix="name two modalities: --src mri --tgt ct",
+        )
 
 
 def _next(folder: Path) -> str:

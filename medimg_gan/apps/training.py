@@ -34,10 +34,16 @@ PREVIEW_IMAGES = 8
 def open_training(config: TrainingConfig, verb: str, folder: Path) -> tuple[Fabric, runs.Run]:
     """Launch the processes, then begin or find the run (the first process alone writes)."""
     fabric = make_fabric(config.engine)
+    return fabric, open_run_once(fabric, config, verb, folder, restart=config.restart)
+
+
+def open_run_once(
+    fabric: Fabric, config: TrainingConfig, verb: str, folder: Path, *, restart: bool
+) -> runs.Run:
+    """Begin or find a run in the first process, then find it in the others."""
     with fabric.rank_zero_first():
-        restart = config.restart and fabric.global_rank == 0
-        run = runs.open_run(folder, verb, as_dict(config), restart=restart)
-    return fabric, run
+        first = fabric.global_rank == 0
+        return runs.open_run(folder, verb, as_dict(config), restart=restart and first)
 
 
 def fit_gan(

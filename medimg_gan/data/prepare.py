@@ -83,13 +83,28 @@ def prepare(
     rows, classes = _labelled(cache.rows, config, must_have)
     by_modality = len(modalities) > 1
     rows["split"] = _split_column(rows, "modality" if by_modality else "label", seed, must_have)
-    _save_split(rows, folder / SPLIT_FILE)
+    save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
     prepared = Prepared(cache, classes, known)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if not known:
+        say("  note: nothing names the patients; every file counts as a patient of its own")
     return prepared
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Patient -> split, as a run saved it.
+
+    Raises:
+        SplitError: If it is absent or damaged.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str)
+        return dict(zip(table["patient"], table["split"], strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise SplitError(f"{path}: cannot be read", observed=str(error)) from error
 
 
 def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
@@ -182,9 +197,13 @@ def _given_split(rows: pd.DataFrame, given: pd.Series) -> pd.Series:
     return rows["split"]
 
 
-def _save_split(rows: pd.DataFrame, path: Path) -> None:
-    """Write patient -> split; a run that resumes must find the same patients as before."""
-    table = rows.groupby("patient", sort=True).agg(
+def save_split(rows: pd.DataFrame, path: Path) -> None:
+    """Write patient -> split; a run that resumes must find the same patients as before.
+
+    Raises:
+        SplitError: If the file is there and says something else.
+    """
+    table = rows[rows["split"] != ""].groupby("patient", sort=True).agg(
         split=("split", "first"), slices=("split", "size")
     )
     text = io.StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from medimg_gan.modalities import MODALITIES
 
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
+
+
+# MONAI warns about decoders of readers that are never used here.
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 class VolumeReader(ImageReader):

@@ -1,0 +1,110 @@
+"""Words on a command line: help, mistakes, and what they cost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medimg_gan.apps import cli
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "monai", "pandas", "SimpleITK", "matplotlib", "scipy", "sklearn")
+
+
+def stopped(verb: str, words: str, capsys) -> tuple[int, str]:
+    """Exit status and what went to the error stream."""
+    with pytest.raises(SystemExit) as stop:
+        cli.run(verb, words.split())
+    return int(stop.value.code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_is_given_without_loading_anything_heavy(verb):
+    code = (
+        "import sys\nfrom medimg_gan.apps import cli\n"
+        f"try: cli.run({verb!r}, ['--help'])\n"
+        f"except SystemExit: sys.exit(','.join(n for n in {HEAVY} if n in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+    assert "usage:" in done.stdout
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
+    lines = (ROOT / "scripts" / f"{verb.replace('-', '_')}.py").read_text().splitlines()
+    assert len(lines) <= 10
+    assert f'cli.run("{verb}")' in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "expected"),
+    [
+        ("train-cyclegan", "--src mri --tgt mri", "both 'mri'"),
+        ("train-cyclegan", "--src mri --tgt pet", "'pet'"),
+        ("train-cyclegan", "--src mri", "--tgt"),
+        ("train-cyclegan", "--srcc mri --tgt ct", "--srcc"),
+        ("train-gan", "--recipe gcan", "cgan"),
+        ("train-gan", "--size 100", "32, 64, 128"),
+        ("train-gan", "--steps 0", "--steps"),
+        ("train-gan", "--steps many", "many"),
+        ("train-gan", "--data /no/such/folder", "/no/such/folder"),
+        ("train-gan", "--engine.devices 0", "devices"),
+        ("train-gan", "--config nowhere.yaml", "nowhere.yaml"),
+        ("augment", "", "--minority-class"),
+        ("augment", "--minority-class x --ratio -1", "--ratio"),
+        ("augment", "--minority-class x --specificity 2", "--specificity"),
+        ("synthesize", "--run runs/none --out x", "runs/none"),
+        ("translate", "--run runs/none --out x", "runs/none"),
+        ("synthesize", "--run runs/none --out x --count 0", "--count"),
+        ("index", "", "--data"),
+        ("index", "--data /no/such/folder", "/no/such/folder"),
+    ],
+)
+def test_a_mistake_gets_one_message_and_status_2(
+    verb, words, expected, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, message = stopped(verb, words, capsys)
+    assert status == 2
+    assert expected in message
+    assert "Traceback" not in message
+
+
+def test_a_mistake_can_be_corrected_without_restart(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for path in ("/no/such/folder", "/not/this/either"):
+        _, message = stopped("train-gan", f"--data {path}", capsys)
+        assert f"{path}: no such" in message
+
+
+def test_an_unknown_verb_lists_the_known(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["medimg-gan", "agument"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "augment" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_a_message(monkeypatch, capsys, tmp_path):
+    from medimg_gan.apps import index
+
+    def full(_):
+        raise OSError(28, "No space left on device", "runs/x")
+
+    monkeypatch.setattr(index, "main", full)
+    status, message = stopped("index", f"--data {tmp_path}", capsys)
+    assert status == 2
+    assert "No space left" in message
+
+
+def test_a_bug_is_not_dressed_up_as_a_users_mistake(monkeypatch, tmp_path):
+    from medimg_gan.apps import index
+
+    def broken(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(index, "main", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.run("index", ["--data", str(tmp_path)])
