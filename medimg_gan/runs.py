@@ -65,32 +65,47 @@ def open_run(folder: Path, verb: str, config: dict[str, Any], *, restart: bool =
         RunError: If the folder holds something that is not a run of this verb, or a run with
             other settings.
     """
-    manifest = folder / MANIFEST
-    if folder.exists() and not manifest.exists() and any(folder.iterdir()):
-        raise RunError(
-            f"{folder}: holds files, but no {MANIFEST}",
-            cause="the folder was not made by medimg-gan",
-            fix="choose another folder, or empty this one yourself",
-        )
-    if manifest.exists():
-        found = read_json(manifest)
-        if found.get("verb") != verb:
-            raise RunError(
-                f"{folder}: belongs to another verb",
-                observed=f"made by '{found.get('verb')}', asked for by '{verb}'",
-                fix="choose another folder",
-            )
-        no_work = not found.get("finished") and {path.name for path in folder.iterdir()} <= CHEAP
-        if not (restart or no_work):
-            _refuse_other_settings(folder, found, config)
-            return Run(folder, finished=bool(found.get("finished")))
+    found = find_run(folder, verb, config, restart=restart)
+    if found is not None:
+        return found
+    if (folder / MANIFEST).exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(
-        manifest,
+        folder / MANIFEST,
         {"verb": verb, "finished": False, "config": config, "environment": environment()},
     )
     return Run(folder, finished=False)
+
+
+def find_run(
+    folder: Path, verb: str, config: dict[str, Any], *, restart: bool = False
+) -> Run | None:
+    """The run that the same command began, or None where :func:`open_run` would begin one.
+
+    Nothing is written. Arguments and errors are those of :func:`open_run`.
+    """
+    if not (folder / MANIFEST).exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise RunError(
+                f"{folder}: holds files, but no {MANIFEST}",
+                cause="the folder was not made by medimg-gan",
+                fix="choose another folder, or empty this one yourself",
+            )
+        return None
+    found = read_json(folder / MANIFEST)
+    if found.get("verb") != verb:
+        raise RunError(
+            f"{folder}: belongs to another verb",
+            observed=f"made by '{found.get('verb')}', asked for by '{verb}'",
+            fix="choose another folder",
+        )
+    finished = bool(found.get("finished"))
+    no_work = not finished and {path.name for path in folder.iterdir()} <= CHEAP
+    if restart or no_work:
+        return None
+    _refuse_other_settings(folder, found, config)
+    return Run(folder, finished)
 
 
 def environment() -> dict[str, Any]:
@@ -164,11 +179,11 @@ def read_json(path: Path) -> Any:
 
 
 def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str, Any]) -> None:
-    before = found.get("config", {})
+    before, now = _flat(found.get("config", {})), _flat(config)
     changed = [
-        f"{key}: {before.get(key)} -> {config.get(key)}"
-        for key in sorted(before.keys() | config.keys())
-        if key not in NOT_COMPARED and before.get(key) != config.get(key)
+        f"{key}: {before.get(key)} -> {now.get(key)}"
+        for key in sorted(before.keys() | now.keys())
+        if key not in NOT_COMPARED and before.get(key) != now.get(key)
     ]
     if changed:
         raise RunError(
@@ -176,3 +191,14 @@ def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str
             observed="; ".join(changed),
             fix="give another --run folder, or --restart to begin again (deletes that run)",
         )
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names of their flags; how a machine is used is not compared."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict) and key not in NOT_COMPARED:
+            flat.update(_flat(value))
+        else:
+            flat[key] = value
+    return flat

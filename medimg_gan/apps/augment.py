@@ -69,14 +69,14 @@ class Config(TrainingConfig):
 
 def main(config: Config) -> None:
     """Split by patient, train the GAN, train all classifiers, score the test patients, report."""
+    folder = run_folder(config, f"augment-{config.minority_class}")
+    next_step = f"open {folder}/report.html"
+    if already_finished(folder, "augment", config, next_step):
+        return
     from medimg_gan.apps.training import open_training, prepare_once
 
-    folder = run_folder(config, f"augment-{config.minority_class}")
     data = with_embedded_data(config.source, "classification")
     fabric, run = open_training(config, "augment", folder)
-    if run.finished:
-        already_finished(folder, f"open {folder}/report.html")
-        return
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(fabric, data, modalities, config, folder, config.minority_class)
     gan = config.gan or _train_gan(fabric, prepared, config, folder / "gan")
@@ -85,7 +85,7 @@ def main(config: Config) -> None:
     _run_study(config, prepared, gan, folder, str(fabric.device))
     run.finish(counts=prepared.counts(), patients_known=prepared.patients_known)
     say(f"\nreport: {folder}/report.html   figures: {folder}/report.json, {folder}/table.csv")
-    say(f"next:   open {folder}/report.html")
+    say(f"next:   {next_step}")
 
 
 def _train_gan(fabric: Fabric, prepared: Prepared, config: Config, folder: Path) -> Path:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from medimg_gan import runs
+from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.engine.settings import EngineConfig
@@ -124,10 +126,18 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     )
 
 
-def already_finished(folder: Path, next_step: str) -> None:
-    """What a verb says when the same command is run again after its end."""
+def already_finished(folder: Path, verb: str, config: Any, next_step: str) -> bool:
+    """Whether the same command has finished before; then says so, before anything heavy loads.
+
+    Raises:
+        RunError: As :func:`medimg_gan.runs.open_run`.
+    """
+    run = runs.find_run(folder, verb, as_dict(config), restart=config.restart)
+    if run is None or not run.finished:
+        return False
     say(f"{folder} is finished already; --restart begins again")
     say(f"next: {next_step}")
+    return True
 
 
 def typical_scale(rows: Any) -> dict[str, float]:

@@ -45,6 +45,9 @@ class Config:
 
 def main(config: Config) -> None:
     """Sample, write one file a slice, and a table that ``index`` and others read."""
+    next_step = f"python scripts/index.py --data {config.out}"
+    if already_finished(config.out, "synthesize", config, next_step):
+        return
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run)
@@ -56,10 +59,6 @@ def main(config: Config) -> None:
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
     numbers = generator.draw_labels(config.count, config.label or None, config.seed)
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
-    next_step = f"python scripts/index.py --data {config.out}"
-    if run.finished:
-        already_finished(config.out, next_step)
-        return
     labels = [generator.classes[number] if generator.classes else "" for number in numbers]
     _write_all(generator, config, labels)
     run.finish(

@@ -33,14 +33,13 @@ class Config(TrainingConfig):
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
     _check(config)
+    folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
+    if already_finished(folder, "train-cyclegan", config, _next(folder)):
+        return
     from medimg_gan.apps.training import fit_translator, open_training, prepare_once
 
-    folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
     data = with_embedded_data(config.source, "translation")
     fabric, run = open_training(config, "train-cyclegan", folder)
-    if run.finished:
-        already_finished(folder, _next(folder))
-        return
     prepared = prepare_once(fabric, data, (config.src, config.tgt), config, folder)
     fit_translator(
         fabric,

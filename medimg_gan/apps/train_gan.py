@@ -30,14 +30,13 @@ class Config(TrainingConfig):
 
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    folder = run_folder(config, f"train-gan-{config.recipe}")
+    if already_finished(folder, "train-gan", config, _next(folder)):
+        return
     from medimg_gan.apps.training import fit_gan, open_training, prepare_once
 
-    folder = run_folder(config, f"train-gan-{config.recipe}")
     data = with_embedded_data(config.source, "classification")
     fabric, run = open_training(config, "train-gan", folder)
-    if run.finished:
-        already_finished(folder, _next(folder))
-        return
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(fabric, data, modalities, config, folder)
     fit_gan(

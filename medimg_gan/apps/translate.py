@@ -35,6 +35,9 @@ class Config:
 
 def main(config: Config) -> None:
     """Translate every scan of the source modality, one at a time."""
+    next_step = f"python scripts/index.py --data {config.out}"
+    if already_finished(config.out, "translate", config, next_step):
+        return
     from medimg_gan.data.index import build_index
     from medimg_gan.imaging import read_series
     from medimg_gan.synthesis import Translator, load_run
@@ -49,10 +52,6 @@ def main(config: Config) -> None:
         raise ConfigError("translate needs scans", fix="--data DIR")
     index = build_index(config.source).of_modality(translator.source)
     run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
-    next_step = f"python scripts/index.py --data {config.out}"
-    if run.finished:
-        already_finished(config.out, next_step)
-        return
     problems = []
     with progress("translating", len(index.scans), "scans") as ticker:
         for scan in index.scans:
