@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class MedimgError(Exception):
     """A fault that the user can mend. Apps print it without a traceback and exit with 2.
@@ -16,6 +18,11 @@ class MedimgError(Exception):
     def __init__(self, problem: str, *, observed: str = "", cause: str = "", fix: str = "") -> None:
         self.problem, self.observed, self.cause, self.fix = problem, observed, cause, fix
         super().__init__(problem, observed, cause, fix)
+
+    def __reduce__(self) -> tuple[partial[MedimgError], tuple[str]]:
+        """Pickle by keywords: errors come back from worker processes."""
+        rest = {"observed": self.observed, "cause": self.cause, "fix": self.fix}
+        return partial(type(self), **rest), (self.problem,)
 
     def __str__(self) -> str:
         lines = [f"{type(self).__name__}: {self.problem}"]

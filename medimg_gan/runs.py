@@ -14,13 +14,12 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medimg_gan.errors import RunError
+from medimg_gan.files import written_aside
 
 MANIFEST = "manifest.json"
 NOTED_PACKAGES = ("medimg-gan", "torch", "torchvision", "monai", "numpy", "pydicom", "nibabel")
@@ -138,20 +137,6 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return describe.stdout.strip() if tracked.returncode == 0 else None
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it into place if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    aside = Path(name)
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -75,5 +75,5 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 def test_a_damaged_manifest_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text('{"verb": "tr')
-    with pytest.raises(RunError, match="manifest.json"):
+    with pytest.raises(RunError, match=r"manifest\.json"):
         runs.open_run(tmp_path, "train", CONFIG)

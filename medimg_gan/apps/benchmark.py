@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
 from medimg_gan.apps.common import RUNS
@@ -59,13 +59,13 @@ def _rate(work: Callable[[], int], seconds: float) -> float:
     return done / (time.perf_counter() - start)
 
 
-def _index_of(config: Config, file_format: str) -> Index:
+def _index_of(config: Config, file_format: Literal["dicom", "nifti"]) -> Index:
     from medimg_gan.data.index import build_index
     from medimg_gan.data.settings import DataConfig
     from medimg_gan.imaging.phantom import make_phantom
 
     folder = config.run / f"phantom-{file_format}"
-    make_phantom(folder, patients=config.patients, mri_fraction=1.0, file_format=file_format)
+    make_phantom(folder, patients=config.patients, mri_fraction=1.0, format=file_format)
     return build_index(DataConfig(data=folder / "data", cache=config.run / "cache"))
 
 

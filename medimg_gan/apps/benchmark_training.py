@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import torch
+from lightning_fabric import Fabric
 
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import autocast, make_fabric, seed_step
@@ -59,7 +60,7 @@ def fake_batch(name: str, size: int, batch_size: int) -> Batch:
     return {"image": image, "label": label, "position": torch.rand(batch_size)}
 
 
-def bare_step(recipe: Recipe, batch: Batch, fabric) -> Callable[[], None]:
+def bare_step(recipe: Recipe, batch: Batch, fabric: Fabric) -> Callable[[], None]:
     """Forward, backward and optimiser of every phase, and nothing else."""
     recipe.train()
     nets = dict(recipe.named_children())
@@ -74,7 +75,7 @@ def bare_step(recipe: Recipe, batch: Batch, fabric) -> Callable[[], None]:
 
     def step() -> None:
         nonlocal done
-        seed_step(0, 0, done)
+        seed_step(0, 0, done, fabric.device)
         for phase in recipe.phases():
             if done % phase.every:
                 continue

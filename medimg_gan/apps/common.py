@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -14,9 +14,15 @@ from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.engine.settings import EngineConfig
-from medimg_gan.errors import ConfigError
+from medimg_gan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from medimg_gan.imaging import Volume
+    from medimg_gan.modalities import Scale
 
 RUNS = Path("runs")
+ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
+"""What the formats' names end with; a DICOM series is a folder."""
 STARTED = time.monotonic()
 """When this verb began, as near as makes no difference."""
 OptionsT = TypeVar("OptionsT")
@@ -138,6 +144,32 @@ def already_finished(folder: Path, verb: str, config: Any, next_step: str) -> bo
     say(f"{folder} is finished already; --restart begins again")
     say(f"next: {next_step}")
     return True
+
+
+def write_volume(volume: Volume, path: Path, file_format: str, scale: Scale, about: str) -> None:
+    """Write one result in the format that was asked for.
+
+    Args:
+        volume: What to write.
+        path: Its place, with the format's ``ENDING``; a folder for DICOM.
+        file_format: nifti, dicom or png.
+        scale: The range of a png's 16 bits.
+        about: Series description.
+
+    Raises:
+        DataError: If a volume of many slices is to become one picture, or the disk refuses.
+    """
+    from medimg_gan.imaging import write_dicom, write_nifti, write_picture
+
+    if file_format == "nifti":
+        write_nifti(volume, path)
+    elif file_format == "dicom":
+        write_dicom(volume, path, description=about)
+    elif volume.array.shape[2] == 1:
+        # Radiological view, as the pictures were read.
+        write_picture((scale.encode(volume.array[::-1, ::-1, 0].T) + 1) / 2, path)
+    else:
+        raise DataError("a volume of many slices is no picture", fix="--format nifti")
 
 
 def typical_scale(rows: Any) -> dict[str, float]:

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import already_finished
+from medimg_gan.apps.common import ENDING, already_finished, write_volume
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError, RunError
+from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
-
-ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,9 @@ def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
             name = "_".join(filter(None, (f"synthetic_{number:05d}", label)))
             path = config.out / (name + ENDING[config.format])
             if not path.exists():  # files appear complete: an interrupted call goes on here
-                _write(generator, image, path, config.format)
+                volume = generator.as_volume(image)
+                write_volume(volume, path, config.format, generator.scale, "synthetic slice")
             rows.append(f"{path.name},{label},{generator.modality},yes")
             ticker.advance()
-    with runs.written_aside(config.out / "labels.csv") as aside:
+    with written_aside(config.out / "labels.csv") as aside:
         aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
-def _write(generator: Generator, image: object, path: Path, file_format: str) -> None:
-    import numpy as np
-
-    from medimg_gan.imaging import write_dicom, write_nifti, write_picture
-
-    values = np.asarray(image)
-    if file_format == "png":
-        write_picture((generator.scale.encode(values[0]) + 1) / 2, path)
-    elif file_format == "nifti":
-        write_nifti(generator.as_volume(values), path)
-    else:
-        write_dicom(generator.as_volume(values), path, description="synthetic slice")

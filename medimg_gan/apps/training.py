@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ def fit_gan(
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
     )
-    stream = _stream(train, config, fabric, balanced=balanced)
+    stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
     _fit(fabric, run, config, net, stream, budget, held_out, _some(train, PREVIEW_IMAGES))
 
 
@@ -117,9 +117,9 @@ def fit_translator(
         patients_known=prepared.patients_known,
     )
     stream = UnpairedStream(
-        _stream(datasets["train", source], config, fabric),
+        Stream(datasets["train", source], config.batch_size, config.seed),
         # Another seed: the two orders must not be locked to each other.
-        replace(_stream(datasets["train", target], config, fabric), seed=config.seed + 1),
+        Stream(datasets["train", target], config.batch_size, config.seed + 1),
     )
     held_out = _pair(datasets["val", source], datasets["val", target], HELD_OUT_IMAGES // 4)
     _fit(fabric, run, config, net, stream, budget, held_out, held_out)
@@ -178,19 +178,6 @@ def _fit(
     if fabric.is_global_zero:
         run.finish(steps=engine.step)
     fabric.barrier()
-
-
-def _stream(
-    dataset: SliceDataset, config: TrainingConfig, fabric: Fabric, *, balanced: bool = False
-) -> Stream:
-    return Stream(
-        dataset,
-        config.batch_size,
-        config.seed,
-        balanced=balanced,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
-    )
 
 
 def _some(dataset: SliceDataset, count: int) -> Batch | None:

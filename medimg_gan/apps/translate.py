@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import FlatData, already_finished
+from medimg_gan.apps.common import ENDING, FlatData, already_finished, write_volume
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.data.settings import DataConfig
@@ -15,7 +15,6 @@ from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Scan
-    from medimg_gan.imaging import Volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,9 @@ def main(config: Config) -> None:
             path = _place(scan, config)
             if not path.exists():  # files appear complete: an interrupted call goes on here
                 try:
-                    _write(translator.translate(read_series(scan.series)), path, config.format)
+                    volume = translator.translate(read_series(scan.series))
+                    about = f"translated from {translator.source} to {translator.target}"
+                    write_volume(volume, path, config.format, translator.scale, about)
                 except MedimgError as error:
                     problems.append({"path": scan.path, "reason": error.one_line()})
             ticker.advance()
@@ -74,18 +75,4 @@ def main(config: Config) -> None:
 
 def _place(scan: Scan, config: Config) -> Path:
     """``out/<patient pseudonym>/<series key>``: no name of a patient's own folder."""
-    ending = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}[config.format]
-    return config.out / scan.patient / f"{scan.series.key}{ending}"
-
-
-def _write(volume: Volume, path: Path, file_format: str) -> None:
-    from medimg_gan.imaging import write_dicom, write_nifti, write_picture
-
-    if file_format == "png":
-        if volume.array.shape[2] != 1:
-            raise DataError("a volume of many slices is no picture", fix="--format nifti")
-        write_picture(volume.array[::-1, ::-1, 0].T / 255, path)
-    elif file_format == "nifti":
-        write_nifti(volume, path)
-    else:
-        write_dicom(volume, path, description=f"translated to {volume.modality}")
+    return config.out / scan.patient / f"{scan.series.key}{ENDING[config.format]}"

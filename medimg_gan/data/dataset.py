@@ -48,6 +48,7 @@ class SliceDataset(Dataset["Batch"]):
         self.table: pd.DataFrame = cache.rows.iloc[self.rows].reset_index(drop=True)
         self.patients: np.ndarray = self.table["patient"].to_numpy(str)
         self.labels = _label_numbers(self.table["label"].to_list(), classes)
+        self.members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
         self.position = self.table["position"].to_numpy(np.float32)
         self.channels = _neighbours(cache.rows["scan"].to_numpy(), adjacent)
 
@@ -91,31 +92,26 @@ class Stream:
     """An endless, shuffled sequence of batches that can start anywhere.
 
     The batch at a position is a pure function of (seed, position): every epoch is a permutation
-    of its own seed, and the global batch is cut into equal parts by rank, so that two processes
-    see together what one would see with twice the batch.
+    of its own seed. Several processes take turns (the engine gives each its own positions), so
+    two of them see together what one would with twice the batch.
 
     Attributes:
         dataset: Where the slices come from.
-        batch_size: Images per process.
+        batch_size: Images in a batch.
         seed: Of the order.
         balanced: Draw classes with equal chance, then a slice of the class, with replacement.
-        rank, world: This process among how many.
     """
 
     dataset: SliceDataset
     batch_size: int
     seed: int
     balanced: bool = False
-    rank: int = 0
-    world: int = 1
 
     def __call__(self, position: int) -> Batch:
         """The batch at ``position``, as CPU tensors."""
-        total = self.batch_size * self.world
-        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         if self.balanced:
-            return self.dataset.gather(self._drawn_by_class(position, total)[mine])
-        numbers = np.arange(position * total, (position + 1) * total)[mine]
+            return self.dataset.gather(self._drawn_by_class(position))
+        numbers = np.arange(position * self.batch_size, (position + 1) * self.batch_size)
         return self.dataset.gather(self._shuffled(numbers))
 
     def _shuffled(self, numbers: IntArray) -> IntArray:
@@ -124,10 +120,11 @@ class Stream:
         pairs = zip(epochs.tolist(), (numbers % length).tolist(), strict=True)
         return np.array([_order(self.seed, epoch, length)[place] for epoch, place in pairs])
 
-    def _drawn_by_class(self, position: int, total: int) -> IntArray:
+    def _drawn_by_class(self, position: int) -> IntArray:
         rng = np.random.default_rng([self.seed, position])
-        members = [np.flatnonzero(self.dataset.labels == c) for c in np.unique(self.dataset.labels)]
-        return np.array([rng.choice(members[c]) for c in rng.integers(len(members), size=total)])
+        members = self.dataset.members
+        drawn = rng.integers(len(members), size=self.batch_size)
+        return np.array([rng.choice(members[number]) for number in drawn])
 
 
 @dataclass(frozen=True)

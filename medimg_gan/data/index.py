@@ -15,9 +15,9 @@ from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.tables import Row, find_table, read_table, table_root
 from medimg_gan.errors import DataError, LabelError
+from medimg_gan.files import written_aside
 from medimg_gan.imaging import Problem, Series, find_series
 from medimg_gan.modalities import MODALITIES
-from medimg_gan.runs import written_aside
 
 COLUMNS = (
     "path", "patient", "modality", "label", "split", "mask", "format", "shape", "spacing_mm",

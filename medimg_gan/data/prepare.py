@@ -17,7 +17,7 @@ from medimg_gan.data.index import Index, build_index
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
-from medimg_gan.runs import written_aside
+from medimg_gan.files import written_aside
 
 SPLIT_FILE = "split.csv"
 
@@ -203,8 +203,10 @@ def save_split(rows: pd.DataFrame, path: Path) -> None:
     Raises:
         SplitError: If the file is there and says something else.
     """
-    table = rows[rows["split"] != ""].groupby("patient", sort=True).agg(
-        split=("split", "first"), slices=("split", "size")
+    table = (
+        rows[rows["split"] != ""]
+        .groupby("patient", sort=True)
+        .agg(split=("split", "first"), slices=("split", "size"))
     )
     text = io.StringIO()
     table.to_csv(text)

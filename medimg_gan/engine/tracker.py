@@ -1,0 +1,146 @@
+"""What a training leaves to look at: figures (TensorBoard, ``metrics.jsonl``) and sample grids."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.tensorboard.writer import SummaryWriter
+from torchvision.utils import make_grid, save_image
+
+from medimg_gan.errors import RunError
+from medimg_gan.files import written_aside
+from medimg_gan.recipes.base import PREVIEW_COLUMNS
+
+METRICS = "metrics.jsonl"
+PADDING = 2
+"""Pixels between the images of a grid."""
+
+
+class Tracker:
+    """Writes figures and pictures of one training; for the main process.
+
+    Figures of steps after ``step`` (written by a part of the training that was killed before it
+    could save) are removed, so that no step appears twice.
+
+    Args:
+        folder: The run's; gets ``metrics.jsonl``, ``samples/`` and ``tensorboard/``.
+        step: Where the training begins or continues.
+        settings: Hyper-parameters to show.
+    """
+
+    def __init__(self, folder: Path, step: int, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.path = folder / METRICS
+        folder.mkdir(parents=True, exist_ok=True)
+        forget_after(self.path, step)
+        self.file = self.path.open("a", encoding="utf-8")
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self.board.add_text("settings", _as_table(settings), 0)
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        """Write one row; a value that is not finite becomes null."""
+        finite = {
+            name: round_figure(value) if math.isfinite(value) else None
+            for name, value in values.items()
+        }
+        with full_disk_explained(self.folder):
+            self.file.write(json.dumps({"step": step, **finite}) + "\n")
+            self.file.flush()
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+
+    def pictures(self, step: int, images: Mapping[str, Tensor]) -> Path:
+        """Write the stacks of a preview to TensorBoard, and as one PNG.
+
+        Args:
+            step: Steps done.
+            images: Name -> (N, C, H, W) in [-1, 1]. A single stack is laid out in rows of
+                ``PREVIEW_COLUMNS``; of several, each is a row, so that columns can be compared.
+
+        Returns:
+            The PNG, ``samples/step_000500.png``.
+        """
+        columns = PREVIEW_COLUMNS if len(images) == 1 else max(map(len, images.values()))
+        grids = {name: grid(stack, columns) for name, stack in images.items()}
+        for name, picture in grids.items():
+            self.board.add_image(f"preview/{name}", picture, step)
+        widest = max(picture.shape[2] for picture in grids.values())
+        rows = [F.pad(picture, (0, widest - picture.shape[2])) for picture in grids.values()]
+        path = self.folder / "samples" / f"step_{step:06d}.png"
+        with full_disk_explained(self.folder), written_aside(path) as aside:
+            save_image(torch.cat(rows, dim=1), aside)
+            self.board.flush()
+        return path
+
+    def close(self) -> None:
+        """Write out what is pending."""
+        self.file.close()
+        self.board.close()
+
+
+def grid(images: Tensor, columns: int) -> Tensor:
+    """Lay images out in rows.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1]; of several channels (adjacent slices) the middle is shown.
+        columns: Images in a row.
+
+    Returns:
+        (3, height, width) in [0, 1].
+    """
+    middle = images.shape[1] // 2
+    shown = images[:, middle : middle + 1].detach().float().cpu().clamp(-1, 1)
+    return make_grid((shown + 1) / 2, nrow=columns, padding=PADDING)
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drop the rows of a ``metrics.jsonl`` that lie after ``step``, and a half-written last row."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if row["step"] <= step:
+            kept.append(line + "\n")
+    with written_aside(path) as aside:
+        aside.write_text("".join(kept), encoding="utf-8")
+
+
+@contextmanager
+def full_disk_explained(folder: Path) -> Iterator[None]:
+    """Turn a refusal of the disk into an error that says what to do.
+
+    Raises:
+        RunError: In place of an OSError in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written",
+            observed=str(error),
+            cause="the disk is full, or the folder cannot be written to",
+            fix="make room and repeat the command: it continues from the last checkpoint",
+        ) from error
+
+
+def round_figure(value: float) -> float:
+    """Six significant digits, all that float32 holds."""
+    return float(f"{value:.6g}")
+
+
+def _as_table(settings: Mapping[str, Any]) -> str:
+    """A Markdown table, which TensorBoard renders."""
+    rows = [f"| {name} | {json.dumps(value)} |" for name, value in settings.items()]
+    return "\n".join(["| setting | value |", "|---|---|", *rows])

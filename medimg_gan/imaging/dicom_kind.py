@@ -1,0 +1,128 @@
+"""What a DICOM data set is: a scan or something else, whole or damaged, in which unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom import Dataset, uid
+from pydicom.pixels.utils import get_expected_length
+
+from medimg_gan.errors import UnreadableError
+
+ENHANCED = (
+    uid.EnhancedCTImageStorage,
+    uid.EnhancedMRImageStorage,
+    uid.EnhancedPETImageStorage,
+    uid.LegacyConvertedEnhancedCTImageStorage,
+    uid.LegacyConvertedEnhancedMRImageStorage,
+    uid.LegacyConvertedEnhancedPETImageStorage,
+)
+CT_CLASSES = (
+    uid.CTImageStorage,
+    uid.EnhancedCTImageStorage,
+    uid.LegacyConvertedEnhancedCTImageStorage,
+)
+NOT_SCANS = (uid.SegmentationStorage, uid.RTDoseStorage)
+"""Classes that have rows and columns, but no scan in them."""
+LARGEST = 2**31
+"""Voxels of one file beyond which a header is taken for damaged."""
+
+
+class LeftOutError(Exception):
+    """A valid DICOM file that holds no scan; the text says what it is."""
+
+
+def refuse_what_is_no_scan(dataset: Dataset, path: Path) -> None:
+    """Let only images of a scan pass.
+
+    Raises:
+        LeftOutError: If it is a report, a plan, a directory, a localiser ...
+        UnreadableError: If it is no DICOM at all.
+    """
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
+        raise LeftOutError("a DICOMDIR")
+    if "SOPClassUID" not in dataset:
+        kind = uid.UID(dataset.file_meta.get("MediaStorageSOPClassUID", "")).name
+        if kind:
+            raise LeftOutError(f"no scan in this {kind}")
+        raise UnreadableError(
+            f"{path}: not a DICOM file", observed="no SOP class", cause="a damaged file"
+        )
+    if dataset.SOPClassUID in NOT_SCANS or not dataset.get("Rows") or not dataset.get("Columns"):
+        raise LeftOutError(f"no scan in this {class_name(dataset)}")
+    kinds = image_type(dataset)
+    if "LOCALIZER" in kinds or "SCOUT" in kinds:
+        raise LeftOutError("a localiser")
+
+
+def pixel_fault(
+    dataset: Dataset, path: Path, frames: int, rest: int | None
+) -> UnreadableError | None:
+    """What is wrong with the pixels as far as header and file size tell, if anything.
+
+    Args:
+        dataset: The header.
+        path: Where it came from.
+        frames: How many pictures it holds.
+        rest: Bytes of the file behind the header, if known.
+    """
+    if "MOSAIC" in image_type(dataset):
+        return UnreadableError(
+            f"{path.parent}: Siemens mosaics",
+            observed="all slices of a volume stand side by side in one picture",
+            cause="an EPI series exported in mosaic form",
+            fix="convert it to NIfTI (dcm2niix), or export it unmosaicked",
+        )
+    voxels = int(dataset.Rows) * int(dataset.Columns) * frames
+    if voxels > LARGEST:
+        return UnreadableError(
+            f"{path}: the header claims {voxels} pixels", cause="a damaged header"
+        )
+    syntax = uid.UID(dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian))
+    # Compressed files may be shorter than their pixels.
+    plain = not (syntax.is_private or syntax.is_compressed or syntax.is_deflated)
+    if not plain or rest is None:
+        return None
+    expected, found = get_expected_length(dataset), max(0, rest - _tag_length(syntax))
+    if found >= expected:
+        return None
+    return UnreadableError(
+        f"{path}: truncated",
+        observed=f"{found} bytes of pixels, expected {expected}",
+        cause="an interrupted copy or a full disk; its series is left out, as a gap would remain",
+        fix="copy or export the series again",
+    )
+
+
+def _tag_length(syntax: uid.UID) -> int:
+    """Bytes of tag, type and length before the pixels (PS3.5 section 7.1)."""
+    return 8 if syntax.is_implicit_VR else 12
+
+
+def unit_of(dataset: Dataset) -> str:
+    """Name the unit of the rescaled values: "HU", "signal" or "display"."""
+    rescale = str(dataset.get("RescaleType") or "")
+    ct = dataset.SOPClassUID in CT_CLASSES and dataset.get("Modality") == "CT"
+    if ct and rescale in ("", "HU", "US"):
+        return "HU"
+    if is_colour(dataset) or rescale == "DISPLAY":
+        return "display"
+    scanner = ct or dataset.SOPClassUID == uid.MRImageStorage or dataset.SOPClassUID in ENHANCED
+    return "display" if int(dataset.get("BitsStored") or 16) <= 8 and not scanner else "signal"
+
+
+def is_colour(dataset: Dataset) -> bool:
+    """Whether pixels are colours, directly or through a palette."""
+    palette = dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
+    return palette or int(dataset.get("SamplesPerPixel") or 1) > 1
+
+
+def image_type(dataset: Dataset) -> list[str]:
+    """The values of Image Type, none if absent."""
+    kinds = dataset.get("ImageType") or []
+    return [kinds] if isinstance(kinds, str) else [str(kind) for kind in kinds]
+
+
+def class_name(dataset: Dataset) -> str:
+    """The storage class in words."""
+    return uid.UID(str(dataset.SOPClassUID)).name

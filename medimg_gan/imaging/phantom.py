@@ -1,0 +1,235 @@
+"""The embedded data set: generated, labelled heads, unpaired for training, paired for scoring.
+
+Nothing here comes from a patient. Every patient is a function of (seed, number), so any part of a
+set can be made again bit by bit.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from medimg_gan import runs
+from medimg_gan.console import progress
+from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.files import written_aside
+from medimg_gan.imaging.dicom_write import write_dicom
+from medimg_gan.imaging.nifti import write_nifti
+from medimg_gan.imaging.phantom_anatomy import Size
+from medimg_gan.imaging.phantom_patient import SIZE, PhantomPatient, phantom_patient
+from medimg_gan.imaging.phantom_signal import Weighting
+from medimg_gan.imaging.volume import Volume
+
+__all__ = ["SIZE", "PhantomPatient", "PhantomSet", "make_phantom", "phantom_patient"]
+
+SMALLEST, LARGEST = 8, 512
+"""Voxels along a side."""
+ROUNDING = 1e-9
+"""Ten times 0.3 must be 3."""
+Format = Literal["dicom", "nifti"]
+
+
+@dataclass(frozen=True)
+class PhantomSet:
+    """What :func:`make_phantom` left behind.
+
+    Attributes:
+        data: Folder for training: mri/, ct/, masks/ and index.csv.
+        truth: Folder of each patient's other modality, for scoring only.
+        made: Patients that this call generated; 0 when the set was complete already.
+    """
+
+    data: Path
+    truth: Path
+    made: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a set, as for :func:`make_phantom`; what its manifest compares."""
+
+    patients: int
+    seed: int
+    size: Size
+    tumour_fraction: float
+    mri_fraction: float
+    weighting: Weighting
+    format: Format
+
+    def modality(self, number: int) -> str:
+        """Which modality's training set a patient belongs to; spread evenly over the numbers."""
+        before = math.ceil((number - 1) * self.mri_fraction - ROUNDING)
+        return "mri" if math.ceil(number * self.mri_fraction - ROUNDING) > before else "ct"
+
+    def has_tumour(self, number: int) -> bool:
+        """Spread evenly within each modality, so that neither is left without tumours."""
+        rank = sum(self.modality(n) == self.modality(number) for n in range(1, number + 1))
+        before = math.floor((rank - 1) * self.tumour_fraction + ROUNDING)
+        return math.floor(rank * self.tumour_fraction + ROUNDING) > before
+
+
+def make_phantom(
+    folder: Path,
+    patients: int = 40,
+    seed: int = 0,
+    *,
+    size: Size = SIZE,
+    tumour_fraction: float = 0.5,
+    mri_fraction: float = 0.5,
+    weighting: Weighting = "t1",
+    format: Format = "dicom",
+    workers: int = 2,
+    restart: bool = False,
+) -> PhantomSet:
+    """Write a set; a call that was interrupted is completed by repeating it.
+
+    ``folder/data`` is what a loader reads: ``mri/P001`` or ``ct/P002`` (a DICOM series, or one
+    NIfTI file), never both of one patient, ``masks/P001.nii.gz`` on the same grid, and
+    ``index.csv`` (path, patient, modality, mask). ``folder/truth`` holds the other modality of
+    each patient, ``truth/ct/P001.nii.gz``: the answer to a translation.
+
+    Args:
+        folder: A new folder, or one that the same settings began.
+        patients: How many.
+        seed: Of everything.
+        size: Voxels right-left, back-front, low-high.
+        tumour_fraction: Share of patients with a tumour, in each modality.
+        mri_fraction: Share of patients in the MRI training set; the others are in that of CT.
+        weighting: MR contrast, "t1" or "t2".
+        format: Of the training scans, "dicom" or "nifti".
+        workers: Processes; 1 works within this one.
+        restart: Delete what is there and begin again.
+
+    Raises:
+        ConfigError: If the settings make no set.
+        RunError: If the folder holds something else, or a set with other settings.
+        DataError: If the folder cannot be written.
+    """
+    plan = Plan(patients, seed, size, tumour_fraction, mri_fraction, weighting, format)
+    _check(plan, workers)
+    settings = {**asdict(plan), "size": list(size)}
+    run = runs.open_run(folder, "make-phantom", settings, restart=restart)
+    result = PhantomSet(folder / "data", folder / "truth", made=0)
+    numbers = range(1, patients + 1)
+    missing = [number for number in numbers if not _is_complete(folder, plan, number)]
+    index = result.data / "index.csv"
+    if run.finished and not missing and index.exists():
+        return result
+    with progress("generating heads", patients, "patients") as ticker:
+        ticker.start_at(patients - len(missing))
+        for _ in _finished(folder, plan, missing, workers):
+            ticker.advance()
+    _write_index(index, folder, plan)
+    run.finish(
+        mri_patients=sum(plan.modality(number) == "mri" for number in numbers),
+        tumour_patients=sum(map(plan.has_tumour, numbers)),
+        patients_written=patients,
+    )
+    return PhantomSet(result.data, result.truth, made=len(missing))
+
+
+def _check(plan: Plan, workers: int) -> None:
+    """Refuse settings that make no set."""
+    if plan.patients < 1 or workers < 1 or plan.seed < 0:
+        raise ConfigError(
+            "the phantom needs at least one patient, one worker and a seed that is not negative",
+            observed=f"patients {plan.patients}, workers {workers}, seed {plan.seed}",
+        )
+    if not all(SMALLEST <= count <= LARGEST for count in plan.size):
+        raise ConfigError(
+            f"a phantom of {' x '.join(map(str, plan.size))} voxels",
+            observed=f"each side must have {SMALLEST} to {LARGEST}",
+            fix=f"for example {' '.join(map(str, SIZE))}",
+        )
+    for name in ("tumour_fraction", "mri_fraction"):
+        if not 0 <= getattr(plan, name) <= 1:
+            raise ConfigError(f"{name} {getattr(plan, name):g}", observed="must lie in [0, 1]")
+
+
+def _files(folder: Path, plan: Plan, number: int) -> tuple[Path, Path, Path]:
+    """Where a patient's scan, mask and truth lie."""
+    name, modality = f"P{number:03d}", plan.modality(number)
+    scan = name if plan.format == "dicom" else f"{name}.nii.gz"
+    other = "ct" if modality == "mri" else "mri"
+    return (
+        folder / "data" / modality / scan,
+        folder / "data" / "masks" / f"{name}.nii.gz",
+        folder / "truth" / other / f"{name}.nii.gz",
+    )
+
+
+def _is_complete(folder: Path, plan: Plan, number: int) -> bool:
+    """Whether all of a patient is there; each part appears at once, by a rename."""
+    return all(path.exists() for path in _files(folder, plan, number))
+
+
+def _finished(folder: Path, plan: Plan, numbers: list[int], workers: int) -> Iterator[int]:
+    """Write patients; yields each number as soon as it is on the disk."""
+    if workers == 1 or len(numbers) < 2:
+        for number in numbers:
+            yield _write_patient(folder, plan, number)
+        return
+    # Spawned, not forked: the caller may hold torch's threads, which a fork would copy dead.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(numbers)), context, initializer=_leave_ctrl_c)
+    try:
+        tasks = [pool.submit(_write_patient, folder, plan, number) for number in numbers]
+        for task in as_completed(tasks):
+            yield task.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    """Ctrl-C is the parent's to handle: it cancels what has not begun."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _write_patient(folder: Path, plan: Plan, number: int) -> int:
+    scan_path, mask_path, truth_path = _files(folder, plan, number)
+    patient = phantom_patient(
+        plan.seed, number, plan.size, tumour=plan.has_tumour(number), weighting=plan.weighting
+    )
+    own, other = patient.mri, patient.ct
+    if plan.modality(number) == "ct":
+        own, other = other, own
+    write_nifti(other, truth_path)
+    write_nifti(patient.mask, mask_path)
+    if plan.format == "nifti":
+        write_nifti(own, scan_path)
+    elif not scan_path.exists():
+        _write_series(own, scan_path, f"phantom {plan.seed} {number}")
+    return number
+
+
+def _write_series(volume: Volume, folder: Path, seed: str) -> None:
+    kind = "CT" if volume.modality == "ct" else "MR"
+    try:
+        write_dicom(
+            volume,
+            folder,
+            description=f"Phantom head {kind}",
+            template_patient=folder.name,
+            study_seed=seed,
+            series_seed=f"{seed} {kind}",
+        )
+    except DataError:
+        # Another process that makes the same set may have been first: its files are the same.
+        if not folder.exists():
+            raise
+
+
+def _write_index(path: Path, folder: Path, plan: Plan) -> None:
+    rows = ["path,patient,modality,mask"]
+    for number in range(1, plan.patients + 1):
+        scan, mask, _ = _files(folder, plan, number)
+        where = [file.relative_to(path.parent).as_posix() for file in (scan, mask)]
+        rows.append(f"{where[0]},P{number:03d},{plan.modality(number)},{where[1]}")
+    with written_aside(path) as aside:
+        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")

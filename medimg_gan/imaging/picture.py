@@ -1,0 +1,113 @@
+"""PNG, JPEG and TIFF pictures: one slice without geometry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from medimg_gan.errors import UnreadableError
+from medimg_gan.files import new_file
+from medimg_gan.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+LUMINANCE = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue (ITU-R BT.601)."""
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I", "F")
+"""Pillow's names for more than 8 bits of grey."""
+EXIF_ORIENTATION = 0x0112
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+def luminance(colour: np.ndarray) -> FloatArray:
+    """(H, W, 3 or 4) red, green, blue of any range -> (H, W) float32 of the same range."""
+    return (colour[..., :3] @ LUMINANCE).astype(np.float32)
+
+
+def picture_shape(path: Path) -> tuple[int, int, int]:
+    """(width, height, 1) from the header alone.
+
+    Raises:
+        UnreadableError: If the file is damaged, or holds several pictures.
+    """
+    try:
+        with Image.open(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            width, height = image.size
+            turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+    if frames > 1:
+        raise UnreadableError(
+            f"{path}: {frames} pictures in one file",
+            cause="a stack or an animation without geometry",
+            fix="save one picture per file, or convert it to NIfTI",
+        )
+    return (height, width, 1) if turned else (width, height, 1)
+
+
+def read_picture(path: Path, modality: str = "") -> Volume:
+    """Decode one picture; row 0 is its top, column 0 the patient's right (radiological).
+
+    8 bits give grey levels 0..255 (unit "display"), more bits their own values ("signal");
+    colour becomes luminance. The grid is 1 mm by assumption.
+
+    Args:
+        path: A PNG, JPEG or TIFF.
+        modality: What to call it.
+
+    Returns:
+        (width, height, 1) values: ``array[i, j, 0]`` is row ``height - 1 - j``, column
+        ``width - 1 - i``.
+
+    Raises:
+        UnreadableError: If the file is damaged, or holds several pictures.
+    """
+    picture_shape(path)
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            unit = "signal" if upright.mode in DEEP_MODES else "display"
+            deep_or_grey = upright.mode in (*DEEP_MODES, "L")
+            pixels = np.asarray(upright if deep_or_grey else upright.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+    values = luminance(pixels) if pixels.ndim == 3 else pixels.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UnreadableError(f"{path}: NaN or infinite values")
+    array = np.ascontiguousarray(values[::-1, ::-1].T[:, :, np.newaxis])
+    return Volume(array, np.eye(4), modality, unit, "LPS", {"format": "picture"})
+
+
+def write_picture(image: FloatArray, path: Path) -> Path:
+    """Write a 16-bit grey PNG in which 0 is black and 1 is white.
+
+    Args:
+        image: (H, W) in [0, 1], row 0 at the top; values outside are clipped.
+        path: Ends in ``.png``; replaced if it exists.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        DataError: If the file cannot be written.
+    """
+    assert image.ndim == 2, image.shape
+    grey = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
+    with new_file(path) as aside:
+        Image.fromarray(grey).save(aside, format="PNG")
+    return path
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableError:
+    return UnreadableError(
+        f"{path}: not a readable picture",
+        observed=" ".join(str(error).split()),
+        cause="a damaged or truncated file",
+    )

@@ -1,0 +1,235 @@
+"""Find every series below a folder, and decode one or all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from medimg_gan.errors import DataError, UnreadableError
+from medimg_gan.imaging import nifti, orientation, picture
+from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
+from medimg_gan.imaging.dicom_kind import LeftOutError
+from medimg_gan.imaging.dicom_read import read_dicom
+from medimg_gan.imaging.dicom_series import sort_into_series
+from medimg_gan.imaging.series import Problem, Series, modality_from_name, short_key
+from medimg_gan.imaging.volume import Volume
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+KNOWN_BUT_NOT_READ = (
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".nhdr",
+    ".mgz",
+    ".mgh",
+    ".img",
+    ".zip",
+    ".tar",
+    ".bmp",
+    ".gif",
+)
+"""Endings of scans or archives of scans that deserve a word instead of silence."""
+HEADER_THREADS = 8
+
+
+def find_series(folder: Path, modality: str = "") -> tuple[list[Series], list[Problem]]:
+    """Every readable series below ``folder``, from headers only.
+
+    DICOM (with or without ``.dcm``), NIfTI and pictures, at any depth; hidden files are skipped
+    and linked folders followed once. Whatever cannot be used costs one problem.
+
+    Args:
+        folder: Where to look; a single file will do.
+        modality: Overrides what files and folder names say, unless "".
+
+    Returns:
+        Series in the order of their first file, and problems in the order of their paths.
+
+    Raises:
+        DataError: If ``folder`` does not exist.
+    """
+    if not folder.exists():
+        raise DataError(f"{folder}: not found", fix="check the path given to --data")
+    root = folder if folder.is_dir() else folder.parent
+    dicom: list[Path] = []
+    series: list[Series] = []
+    problems: list[Problem] = []
+    for path in _files(folder):
+        try:
+            kind = _format(path)
+            if kind == "dicom":
+                dicom.append(path)
+            elif kind:
+                series.append(_single(path, kind, root, modality))
+        except (OSError, UnreadableError) as error:
+            problems.append(Problem(path, _reason(error)))
+    headers, damaged = _all_headers(dicom)
+    found, irregular = sort_into_series(headers, root, modality)
+    ordered = sorted([*series, *found], key=lambda one: one.paths[0])
+    return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
+
+
+def read_series(series: Series) -> Volume:
+    """Decode one series that :func:`find_series` found.
+
+    Raises:
+        UnreadableError: If a file is damaged, not supported, or all its values are equal.
+        DicomGeometryError: If the slices do not form one regular volume.
+    """
+    volume = read_files(series.paths, series.modality)
+    lowest = float(volume.array.min())
+    if lowest == float(volume.array.max()):
+        raise UnreadableError(
+            f"{series.paths[0]}: every value is {lowest:g}", cause="an empty scan or mask"
+        )
+    return volume
+
+
+def read_files(paths: Sequence[Path], modality: str = "") -> Volume:
+    """Decode the files of one series, given in any order, or one folder that holds one series.
+
+    Constant volumes pass (a mask may be empty).
+
+    Args:
+        paths: DICOM slices, or one NIfTI file, picture or folder.
+        modality: Overrides the files' own, unless "".
+
+    Raises:
+        DataError: If a folder holds no series or several.
+        UnreadableError: If a file is damaged or not supported.
+        DicomGeometryError: If the slices do not form one regular volume.
+    """
+    first = paths[0]
+    if first.is_dir():
+        found, problems = find_series(first, modality)
+        if len(found) != 1:
+            raise DataError(
+                f"{first}: holds {len(found)} readable series, expected one",
+                observed="; ".join(problem.reason for problem in problems[:3]),
+            )
+        return read_files(found[0].paths, found[0].modality)
+    try:
+        kind = _format(first)
+        if kind == "nifti":
+            return nifti.read_nifti(first, modality)
+        if kind == "picture":
+            return picture.read_picture(first, modality)
+        return read_dicom(paths, modality)
+    except OSError as error:
+        raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
+
+
+def read_volumes(folder: Path | str, modality: str = "") -> tuple[list[Volume], list[Problem]]:
+    """Find and decode everything below ``folder``.
+
+    Args:
+        folder: Where to look.
+        modality: Overrides what files and folder names say, unless "".
+
+    Returns:
+        The volumes, and a problem for each file or series that was left out.
+
+    Raises:
+        DataError: If ``folder`` does not exist.
+    """
+    series, problems = find_series(Path(folder), modality)
+    volumes = []
+    for one in series:
+        try:
+            volumes.append(read_series(one))
+        except DataError as error:
+            problems.append(Problem(one.paths[0], error.one_line()))
+    return volumes, problems
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below ``folder`` in the order of their names; no hidden ones, no folder twice."""
+    if folder.is_file():
+        yield folder
+        return
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()  # a link back, or a second link to one folder
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _format(path: Path) -> str:
+    """Name the format ("dicom", "nifti", "picture"), or "" for what is no scan.
+
+    Raises:
+        UnreadableError: If it looks like a scan in a format that is not read.
+        OSError: If the file cannot be opened.
+    """
+    name = path.name.lower()
+    if name.endswith(nifti.ENDINGS):
+        return "nifti"
+    if name.endswith(picture.ENDINGS):
+        return "picture"
+    if not path.is_file():
+        return ""
+    if name.endswith(DICOM_ENDINGS):
+        return "dicom"
+    with path.open("rb") as file:
+        if file.read(132)[128:] == b"DICM":
+            return "dicom"
+    if name.endswith(KNOWN_BUT_NOT_READ):
+        raise UnreadableError(f"left out: {path.suffix} files are not read; convert to NIfTI")
+    return ""
+
+
+def _single(path: Path, kind: str, root: Path, modality: str) -> Series:
+    """The series of one NIfTI file or picture."""
+    below = path.relative_to(root)
+    if kind == "nifti":
+        shape, affine, own = nifti.nifti_grid(path)
+        blank = np.broadcast_to(np.float32(0), shape)
+        turned, affine = orientation.reoriented(blank, affine, "RAS")
+        shape = turned.shape[0], turned.shape[1], turned.shape[2]
+    else:
+        shape, affine, own = picture.picture_shape(path), np.eye(4), ""
+    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    return Series(
+        key=short_key(below.as_posix()),
+        paths=(path,),
+        format=kind,
+        modality=modality or own or modality_from_name(path, root),
+        patient="",
+        shape=shape,
+        spacing=(i, j, k),
+    )
+
+
+def _all_headers(paths: list[Path]) -> tuple[list[SliceHeader], list[Problem]]:
+    headers: list[SliceHeader] = []
+    problems: list[Problem] = []
+    with ThreadPoolExecutor(HEADER_THREADS) as pool:
+        for path, found in zip(paths, pool.map(_headers_or_reason, paths), strict=True):
+            if isinstance(found, str):
+                problems.append(Problem(path, found))
+            else:
+                headers += found
+    return headers, problems
+
+
+def _headers_or_reason(path: Path) -> list[SliceHeader] | str:
+    try:
+        return read_headers(path)
+    except LeftOutError as reason:
+        return f"left out: {reason}"
+    except (OSError, UnreadableError) as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return error.one_line()
+    return getattr(error, "strerror", None) or str(error)

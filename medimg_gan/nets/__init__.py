@@ -1,0 +1,1 @@
+"""Building blocks and networks; to the recipes, each network is its ``forward`` and no more."""

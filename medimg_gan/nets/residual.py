@@ -1,0 +1,171 @@
+"""A residual pair without norm layers that learn: modulated generator, projection critic.
+
+After R3GAN (Huang 2024: residual blocks, no batch statistics, fix-up initialisation), Karras 2018
+(pixel norm) and Miyato & Koyama 2018 (projection critic), at a size for a few hundred slices.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medimg_gan.nets.blocks import (
+    SLOPE,
+    SMALLEST,
+    channel_ladder,
+    channels_last,
+    init_leaky,
+    pixel_norm,
+)
+
+
+class Modulation(nn.Module):
+    """Pixel norm, then a scale and a shift of every channel from the style."""
+
+    def __init__(self, style: int, channels: int) -> None:
+        super().__init__()
+        self.scale_and_shift = nn.Linear(style, 2 * channels)
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """(N, C, H, W), (N, style) -> (N, C, H, W)."""
+        scale, shift = self.scale_and_shift(style)[:, :, None, None].chunk(2, dim=1)
+        return pixel_norm(features) * (1 + scale) + shift
+
+
+class GeneratorBlock(nn.Module):
+    """Residual block that doubles the side by bilinear interpolation + convolution."""
+
+    def __init__(self, before: int, after: int, style: int) -> None:
+        super().__init__()
+        self.first_style, self.second_style = Modulation(style, before), Modulation(style, after)
+        self.first = nn.Conv2d(before, after, 3, padding=1)
+        self.second = nn.Conv2d(after, after, 3, padding=1)
+        self.skip = nn.Conv2d(before, after, 1, bias=False)
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """(N, before, H, W), (N, style) -> (N, after, 2H, 2W)."""
+        branch = F.leaky_relu(self.first_style(features, style), SLOPE)
+        branch = self.first(doubled(branch))
+        branch = self.second(F.leaky_relu(self.second_style(branch, style), SLOPE))
+        return doubled(self.skip(features)) + branch
+
+
+class ResidualGenerator(nn.Module):
+    """(noise, class) -> style -> image.
+
+    The residual blocks end at half the image's size, where most of the time would be spent; the
+    last doubling has few channels. Nearest neighbours and pixel shuffle left a visible grid in
+    heads after 600 steps, so every doubling is bilinear.
+
+    Args:
+        latent: Length of the noise.
+        classes: Number of classes, 1 when there are none.
+        channels: Channels of the image.
+        size: Width and height of the image, a power of two.
+        width: Feature channels at half the image's size.
+        limit: The most feature channels.
+    """
+
+    def __init__(
+        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+    ) -> None:
+        super().__init__()
+        style = limit
+        widths = channel_ladder(size, width, limit)
+        self.embed = nn.Embedding(classes, latent)
+        self.mapping = nn.Sequential(
+            nn.Linear(2 * latent, style), nn.LeakyReLU(SLOPE),
+            nn.Linear(style, style), nn.LeakyReLU(SLOPE),
+        )  # fmt: skip
+        self.start = nn.Linear(style, widths[0] * SMALLEST**2)
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(before, after, style) for before, after in itertools.pairwise(widths)
+        )
+        self.last_style = Modulation(style, widths[-1])
+        thin = max(8, widths[-1] // 2)
+        self.last = nn.Conv2d(widths[-1], thin, 3, padding=1)
+        self.image = nn.Conv2d(thin, channels, 3, padding=1)
+        init_leaky(self)
+        _calm(self)
+
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+        """Noise (N, latent), label (N,) int64 -> images (N, C, H, W) float32 in [-1, 1]."""
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1)
+        style = self.mapping(known)
+        features = channels_last(self.start(style).unflatten(1, (-1, SMALLEST, SMALLEST)))
+        for block in self.blocks:
+            features = block(features, style)
+        features = F.leaky_relu(self.last_style(features, style), SLOPE)
+        features = F.leaky_relu(doubled(self.last(features)), SLOPE)
+        return torch.tanh(self.image(features).float())
+
+
+class CriticBlock(nn.Module):
+    """Residual block that halves the side with even kernels, which treat all pixels alike."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, before, 3, padding=1)
+        self.second = nn.Conv2d(before, after, 4, stride=2, padding=1)
+        self.skip = nn.Conv2d(before, after, 2, stride=2, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H/2, W/2)."""
+        branch = F.leaky_relu(self.first(F.leaky_relu(features, SLOPE)), SLOPE)
+        return self.skip(features) + self.second(branch)
+
+
+class ProjectionCritic(nn.Module):
+    """Score = psi(phi(x)) + <embed(y), phi(x)> (Miyato & Koyama 2018, eq. 3), no norm layer.
+
+    Args:
+        classes: Number of classes, 1 when there are none.
+        channels: Channels of the image.
+        size: Width and height of the image, a power of two.
+        width: Feature channels at half the image's size.
+        limit: The most feature channels.
+    """
+
+    def __init__(self, classes: int, channels: int, size: int, width: int, limit: int) -> None:
+        super().__init__()
+        widths = channel_ladder(size, width, limit)[::-1]
+        self.image = nn.Conv2d(channels, widths[0], 4, stride=2, padding=1)
+        self.blocks = nn.ModuleList(
+            CriticBlock(before, after) for before, after in itertools.pairwise(widths)
+        )
+        self.gather = nn.Conv2d(widths[-1], limit, SMALLEST)
+        self.score = nn.Linear(limit, 1)
+        self.embed = nn.Embedding(classes, limit)
+        init_leaky(self)
+        _calm(self)
+        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+
+    def forward(self, images: Tensor, label: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], label (N,) they claim -> scores (N,) float32."""
+        features = channels_last(self.image(images))
+        for block in self.blocks:
+            features = block(features)
+        phi = F.leaky_relu(self.gather(F.leaky_relu(features, SLOPE)).flatten(1), SLOPE)
+        # The head is small and its sums decide between real and fake: float32 in any precision.
+        with torch.autocast(phi.device.type, enabled=False):
+            phi = phi.float()
+            return self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
+
+
+def doubled(features: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 2H, 2W), bilinear."""
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _calm(network: nn.Module) -> None:
+    """Begin every branch and modulation small, so that depth does not add variance (fix-up)."""
+    for part in network.modules():
+        if isinstance(part, GeneratorBlock | CriticBlock):
+            with torch.no_grad():
+                part.second.weight.mul_(0.25)
+        if isinstance(part, Modulation):
+            with torch.no_grad():
+                part.scale_and_shift.weight.mul_(0.25)

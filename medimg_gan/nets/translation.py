@@ -1,0 +1,102 @@
+"""The pair of CycleGAN (Zhu 2017, appendix 7.2): resnet generator and patch critic."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from medimg_gan.nets.blocks import SLOPE
+
+
+class ResnetBlock(nn.Module):
+    """Two reflected 3x3 convolutions with instance norm, added to the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            *_convolution(width, width, 3), nn.ReLU(), *_convolution(width, width, 3)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, width, H, W) -> same shape."""
+        return features + self.branch(features)
+
+
+class ResnetGenerator(nn.Module):
+    """Image -> image: c7s1-w, d2w, d4w, R4w x blocks, u2w, uw, c7s1 in the paper's notation.
+
+    Upsampling is nearest neighbour + convolution, which leaves no checkerboard (Odena 2016),
+    where the paper has fractionally strided convolutions.
+
+    Args:
+        channels: Channels of both images.
+        width: Feature channels at full size (the paper's 64).
+        blocks: Residual blocks at a quarter of the size.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_convolution(channels, width, 7), nn.ReLU(),
+            *_convolution(width, 2 * width, 3, stride=2), nn.ReLU(),
+            *_convolution(2 * width, 4 * width, 3, stride=2), nn.ReLU(),
+            *(ResnetBlock(4 * width) for _ in range(blocks)),
+            nn.Upsample(scale_factor=2), *_convolution(4 * width, 2 * width, 3), nn.ReLU(),
+            nn.Upsample(scale_factor=2), *_convolution(2 * width, width, 3), nn.ReLU(),
+            nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"),
+        )  # fmt: skip
+        _init_normal(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> same shape, float32 in [-1, 1]; H, W divisible by 4."""
+        return torch.tanh(self.layers(images).float())
+
+
+class PatchCritic(nn.Module):
+    """Image -> map of scores, each for one patch (Isola 2017); 3 layers see 70x70 pixels.
+
+    Args:
+        channels: Channels of the image.
+        width: Feature channels after the first layer.
+        layers: Convolutions of stride 2; 3, 2, 1 see 70, 34, 16 pixels.
+    """
+
+    def __init__(self, channels: int, width: int, layers: int) -> None:
+        super().__init__()
+        parts: list[nn.Module] = [
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(SLOPE),
+        ]
+        before = width
+        for layer in range(1, layers + 1):
+            after = width * min(2**layer, 8)
+            parts += [
+                nn.Conv2d(before, after, 4, 2 if layer < layers else 1, padding=1, bias=False),
+                nn.InstanceNorm2d(after),
+                nn.LeakyReLU(SLOPE),
+            ]
+            before = after
+        parts.append(nn.Conv2d(before, 1, 4, padding=1))
+        self.layers = nn.Sequential(*parts)
+        _init_normal(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> scores (N, 1, h, w) float32."""
+        return self.layers(images).float()
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """A reflected convolution and its instance norm; no bias, the norm would remove it."""
+    convolution = nn.Conv2d(
+        before, after, kernel, stride, kernel // 2, bias=False, padding_mode="reflect"
+    )
+    return [convolution, nn.InstanceNorm2d(after)]
+
+
+def _init_normal(network: nn.Module) -> None:
+    """Normal(0, 0.02) weights, zero biases (Zhu 2017, appendix 7.1)."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

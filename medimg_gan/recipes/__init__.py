@@ -1,0 +1,37 @@
+"""One GAN per file. To add one: a file and a line here; the contract tests pick it up."""
+
+from __future__ import annotations
+
+from medimg_gan.recipes.base import (
+    Adam,
+    NoiseRecipe,
+    Phase,
+    Recipe,
+    Spec,
+    TranslationRecipe,
+)
+from medimg_gan.recipes.cgan import Cgan
+from medimg_gan.recipes.cyclegan import CycleGan
+from medimg_gan.recipes.dcgan import Dcgan
+from medimg_gan.recipes.wgan_gp import WganGp
+
+RecipeEntry = type[Recipe]
+
+RECIPES: dict[str, RecipeEntry] = {
+    "cgan": Cgan,
+    "cyclegan": CycleGan,
+    "dcgan": Dcgan,
+    "wgan-gp": WganGp,
+}
+"""Every recipe by its name; its settings are the dataclass ``RECIPES[name].Config``."""
+
+__all__ = [
+    "RECIPES",
+    "Adam",
+    "NoiseRecipe",
+    "Phase",
+    "Recipe",
+    "RecipeEntry",
+    "Spec",
+    "TranslationRecipe",
+]

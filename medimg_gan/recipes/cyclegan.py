@@ -1,0 +1,151 @@
+"""CycleGAN (Zhu, Park, Isola & Efros 2017): unpaired translation.
+
+==================  =====================================================
+here                paper
+==================  =====================================================
+``source, target``  X, Y
+``to_target``       G: X -> Y
+``to_source``       F: Y -> X
+``target_critic``   D_Y
+``source_critic``   D_X
+``cycle_weight``    lambda = 10
+``identity_weight`` 0.5 lambda (sec. 5.2, L_identity)
+==================  =====================================================
+
+Departs from the paper: nearest upsampling + convolution instead of transposed convolution (no
+checkerboards), half its width by default (for a CPU), the critic's patch shrinks with images
+below 128 pixels, and samples come from a moving average of the generators. Images of k channels
+are k adjacent slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from medimg_gan import losses
+from medimg_gan.nets.translation import PatchCritic, ResnetGenerator
+from medimg_gan.recipes.base import Adam, Phase, Spec, TranslationRecipe
+from medimg_gan.recipes.replay import replayed
+
+if TYPE_CHECKING:
+    from medimg_gan.types import Batch, Logs
+
+REPLAY = 50
+"""Fakes kept per domain (Zhu 2017, sec. 4)."""
+
+
+@dataclass(frozen=True)
+class CycleGanConfig:
+    """Settings of :class:`CycleGan`."""
+
+    width: int = 32
+    """Feature channels at full size; the paper has 64."""
+    learning_rate: float = 2e-4
+    """Adam's step, constant for half of the training, then linear to 0."""
+    cycle_weight: float = 10.0
+    """Weight of coming back to the image one started from."""
+    identity_weight: float = 5.0
+    """Weight of leaving alone what is already in the wanted domain."""
+
+
+class CycleGan(TranslationRecipe):
+    """Images of a source modality -> target modality, learnt without pairs."""
+
+    Config = CycleGanConfig
+    averaged = ("to_target", "to_source")
+
+    target_pool: Tensor
+    target_count: Tensor
+    source_pool: Tensor
+    source_count: Tensor
+
+    def __init__(self, config: CycleGanConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        blocks = 6 if spec.size <= 128 else 9
+        layers = 3 if spec.size >= 128 else 2 if spec.size >= 64 else 1
+        self.to_target = ResnetGenerator(spec.channels, config.width, blocks)
+        self.to_source = ResnetGenerator(spec.channels, config.width, blocks)
+        self.target_critic = PatchCritic(spec.channels, config.width, layers)
+        self.source_critic = PatchCritic(spec.channels, config.width, layers)
+        for domain in ("target", "source"):
+            pool = torch.zeros(REPLAY, spec.channels, spec.size, spec.size)
+            self.register_buffer(f"{domain}_pool", pool)
+            self.register_buffer(f"{domain}_count", torch.zeros((), dtype=torch.int64))
+        self._fakes: tuple[Tensor, Tensor] | None = None
+
+    def phases(self) -> list[Phase]:
+        """Both generators, then both critics on the fakes just made."""
+        return [
+            Phase("generators", ("to_target", "to_source"), self.generators_loss),
+            Phase("critics", ("target_critic", "source_critic"), self.critics_loss),
+        ]
+
+    def adam(self, net: str) -> Adam:
+        """The reference implementation's."""
+        return Adam(self.config.learning_rate, (0.5, 0.999))
+
+    def learning_rate_factor(self, progress: float) -> float:
+        """1 for the first half, then linear to 0 (Zhu 2017, sec. 4)."""
+        return min(1.0, 2 * (1 - progress))
+
+    def generators_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """L_GAN(G) + L_GAN(F) + lambda L_cyc + lambda / 2 L_identity (eq. 3 and sec. 5.2)."""
+        source, target = batch["source"], batch["target"]
+        fake_target, fake_source = self.to_target(source), self.to_source(target)
+        self._fakes = (fake_target.detach(), fake_source.detach())
+        fool = losses.least_squares(self.target_critic(fake_target), 1.0)
+        fool = fool + losses.least_squares(self.source_critic(fake_source), 1.0)
+        cycle = F.l1_loss(self.to_source(fake_target), source)
+        cycle = cycle + F.l1_loss(self.to_target(fake_source), target)
+        identity = F.l1_loss(self.to_target(target), target)
+        identity = identity + F.l1_loss(self.to_source(source), source)
+        loss = fool + self.config.cycle_weight * cycle + self.config.identity_weight * identity
+        logs = {"fool": fool, "cycle": cycle, "identity": identity}
+        return loss, {f"generators/{name}": value.detach() for name, value in logs.items()}
+
+    def critics_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
+        """Half of (D(y) - 1)^2 + D(G(x))^2, for both domains, on replayed fakes."""
+        fake_target, fake_source = self._take_fakes(batch)
+        fake_target = replayed(fake_target, self.target_pool, self.target_count)
+        fake_source = replayed(fake_source, self.source_pool, self.source_count)
+        on_target = _critic_loss(self.target_critic, batch["target"], fake_target)
+        on_source = _critic_loss(self.source_critic, batch["source"], fake_source)
+        logs = {"critic/target": on_target.detach(), "critic/source": on_source.detach()}
+        return on_target + on_source, logs
+
+    @torch.no_grad()
+    def scores(self, batch: Batch) -> Logs:
+        """What the target critic thinks of real targets and of translated sources."""
+        fake = self.to_target(batch["source"])
+        return losses.summary(self.target_critic(batch["target"]), self.target_critic(fake))
+
+    def translate(self, image: Tensor) -> Tensor:
+        """Target-like images for source images, both (N, C, H, W) in [-1, 1]."""
+        return self.to_target(image)
+
+    @torch.no_grad()
+    def preview(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """``source``, ``translated`` and ``back`` of the batch; nothing random in it."""
+        source = batch["source"]
+        translated = self.to_target(source)
+        return {"source": source, "translated": translated, "back": self.to_source(translated)}
+
+    def _take_fakes(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The fakes that the generators made in this step; new ones if they did not run."""
+        fakes, self._fakes = self._fakes, None
+        if fakes is not None:
+            return fakes
+        with torch.no_grad():
+            return self.to_target(batch["source"]), self.to_source(batch["target"])
+
+
+def _critic_loss(critic: torch.nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Least squares; halved, which slows the critic relative to the generator (Zhu 2017)."""
+    real_scores, fake_scores = critic(real), critic(fake)
+    both = losses.least_squares(real_scores, 1.0) + losses.least_squares(fake_scores, 0.0)
+    return both / 2

@@ -1,0 +1,211 @@
+"""The arms of a study: what a classifier may learn from.
+
+To add an arm: one line in ARMS, and a function for the slices it adds if there is none yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from medimg_gan.classify import TrainingSet
+from medimg_gan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from medimg_gan.study.data import StudyData
+    from medimg_gan.types import FloatArray, IntArray
+
+    Adder = Callable[[StudyData, int, int], tuple[FloatArray, IntArray]]
+    """(data, count, seed) -> slices (n, 1, H, W) and their labels (n,)."""
+
+    Role = Literal["baseline", "synthetic", "probe"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train the classifier; everything not named here is equal in all arms.
+
+    Attributes:
+        title: Name in tables and plots.
+        about: One sentence for the report.
+        role: ``"baseline"`` needs no generator; ``"synthetic"`` is what the verdict is about;
+            ``"probe"`` is shown, but never compared.
+        add: Makes the slices that are added; None adds none.
+        swept: Whether ``add`` is asked for each of the study's ratios.
+        keeps_real: False for training on the added slices alone.
+        weighted_sampling: Draw every class equally often.
+        weighted_loss: Weight the loss of every class by the inverse of its share.
+        augmented: Shift, turn, scale (and flip, where allowed) every batch.
+    """
+
+    title: str
+    about: str
+    role: Role
+    add: Adder | None = None
+    swept: bool = False
+    keeps_real: bool = True
+    weighted_sampling: bool = False
+    weighted_loss: bool = False
+    augmented: bool = False
+
+
+def largest_other_class(labels: IntArray, minority: int) -> int:
+    """Number of training slices of the most frequent class beside the minority."""
+    counts = np.bincount(labels)
+    counts[minority] = 0
+    return int(counts.max())
+
+
+def ratio_of(labels: IntArray, minority: int, added: int = 0) -> float:
+    """Minority slices after ``added`` more, over those of the largest other class."""
+    return float(((labels == minority).sum() + added) / largest_other_class(labels, minority))
+
+
+def count_to_add(labels: IntArray, minority: int, ratio: float) -> int:
+    """How many minority slices to add so that :func:`ratio_of` becomes ``ratio``.
+
+    1.0 fills the minority up to the largest other class, 0.5 to half of it; 0 is returned where
+    the real slices already reach the ratio.
+    """
+    wanted = round(ratio * largest_other_class(labels, minority))
+    return max(0, wanted - int((labels == minority).sum()))
+
+
+def duplicates(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Real minority slices again, each as often as any other (give or take one)."""
+    real = np.flatnonzero(data.train.labels == data.minority)
+    generator = np.random.default_rng([seed, 3])
+    passes = -(-count // len(real))
+    order = np.concatenate([generator.permutation(real) for _ in range(passes)])[:count]
+    return data.train.images[order], np.full(count, data.minority, dtype=np.int64)
+
+
+def synthetic_minority(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Synthetic minority slices."""
+    images = synthesise_checked(data, count, data.minority, seed)
+    return images, np.full(count, data.minority, dtype=np.int64)
+
+
+def synthetic_everything(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """As many synthetic slices of every class as there are real ones; ``count`` plays no part."""
+    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    images = [
+        synthesise_checked(data, int(number), label, seed)
+        for label, number in enumerate(counts)
+        if number
+    ]
+    return np.concatenate(images), np.repeat(np.arange(len(counts)), counts)
+
+
+def synthesise_checked(data: StudyData, count: int, label: int, seed: int) -> FloatArray:
+    """Synthetic slices of one class.
+
+    Raises:
+        DataError: If they differ in size from the real ones, or are not finite.
+    """
+    images = np.asarray(data.synthesise(count, label, seed), dtype=np.float32)
+    expected = (count, *data.train.images.shape[1:])
+    if images.shape != expected:
+        raise DataError(
+            f"study: synthetic slices of {data.classes[label]} do not fit the real ones",
+            observed=f"shape {images.shape}, expected {expected}",
+            cause="the GAN was trained at another size",
+            fix="use the size of the GAN for the study",
+        )
+    if not np.isfinite(images).all():
+        raise DataError(f"study: synthetic slices of {data.classes[label]} are not finite")
+    return np.clip(images, -1, 1)
+
+
+ARMS: dict[str, Arm] = {
+    "real": Arm("Real only", "The real training slices as they are.", "baseline"),
+    "weighted": Arm(
+        "Weighted sampling",
+        "Real slices, every class drawn equally often.",
+        "baseline",
+        weighted_sampling=True,
+    ),
+    "weighted-loss": Arm(
+        "Weighted loss",
+        "Real slices, the loss of each class weighted by the inverse of its share.",
+        "baseline",
+        weighted_loss=True,
+    ),
+    "classical": Arm(
+        "Classical augmentation",
+        "Real slices, shifted, turned and scaled at random (and flipped where anatomy allows).",
+        "baseline",
+        augmented=True,
+    ),
+    "duplicate": Arm(
+        "Duplicated real",
+        "Real minority slices again, exactly as many as the synthetic arm adds.",
+        "baseline",
+        add=duplicates,
+        swept=True,
+    ),
+    "synthetic": Arm(
+        "Synthetic added",
+        "Synthetic minority slices added to the real ones.",
+        "synthetic",
+        add=synthetic_minority,
+        swept=True,
+    ),
+    "synthetic-classical": Arm(
+        "Synthetic + classical",
+        "Synthetic minority slices added, and classical augmentation of every batch.",
+        "synthetic",
+        add=synthetic_minority,
+        swept=True,
+        augmented=True,
+    ),
+    "tstr": Arm(
+        "Synthetic alone",
+        "Synthetic slices of every class and no real one (train on synthetic, test on real).",
+        "probe",
+        add=synthetic_everything,
+        keeps_real=False,
+    ),
+}
+"""Every arm that ``--arms`` can name."""
+
+
+def find_arm(name: str) -> Arm:
+    """The arm of a name.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if name not in ARMS:
+        raise ConfigError(f"study: arm '{name}' is not known", fix=f"choose from {', '.join(ARMS)}")
+    return ARMS[name]
+
+
+def build(arm: Arm, data: StudyData, ratio: float, seed: int) -> TrainingSet:
+    """What the classifier of an arm learns from; validation and test are never touched."""
+    images, labels = data.train.images, np.asarray(data.train.labels, dtype=np.int64)
+    synthetic = np.zeros(len(labels), dtype=bool)
+    if arm.add is not None:
+        count = count_to_add(labels, data.minority, ratio)
+        more, more_labels = arm.add(data, count, seed)
+        made = np.full(len(more_labels), arm.role != "baseline")
+        if arm.keeps_real:
+            images, labels = np.concatenate([images, more]), np.r_[labels, more_labels]
+            synthetic = np.r_[synthetic, made]
+        else:
+            images, labels, synthetic = more, more_labels, made
+    counts = np.bincount(labels, minlength=len(data.classes))
+    share = np.maximum(counts, 1) * np.count_nonzero(counts)
+    return TrainingSet(
+        images,
+        labels,
+        synthetic,
+        sampling=1 / share[labels] if arm.weighted_sampling else None,
+        loss_weights=len(labels) / share if arm.weighted_loss else None,
+        augmented=arm.augmented,
+        mirror=data.mirror,
+    )

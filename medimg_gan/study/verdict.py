@@ -1,0 +1,169 @@
+"""The sentence a reader takes home, and what to hold against it; both are computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medimg_gan.metrics.neighbours import COPY_QUANTILE
+from medimg_gan.metrics.statistics import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
+from medimg_gan.study.analysis import PRIMARY
+from medimg_gan.study.arms import find_arm
+from medimg_gan.study.fits import useful_ratios
+
+if TYPE_CHECKING:
+    from medimg_gan.metrics.neighbours import CopyCheck
+    from medimg_gan.study.analysis import Analysis, Row
+    from medimg_gan.study.data import StudyConfig, StudyData
+
+FEW_PATIENTS = 10
+ENOUGH_SEEDS = 5
+UNEQUAL_SPECIFICITY = 0.05
+MANY_COPIES = 3 * COPY_QUANTILE
+
+
+def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[str, str]:
+    """The outcome in a word or two, and the sentence with its figures."""
+    count = data.test.patients_with(data.minority)
+    difference = analysis.differences[analysis.candidate.key][PRIMARY]
+    outcome = outcome_of(difference, count, config.seeds)
+    unit = _unit(data)
+    figures = (
+        f"{data.minority_name} sensitivity at {_percent(config.specificity)} specificity is "
+        f"{_score(analysis, analysis.candidate)} with them "
+        f"({_named(analysis.candidate)}) and {_score(analysis, analysis.reference)} with the best "
+        f"arm without ({_named(analysis.reference)}): a difference of {_points(difference.mean)} "
+        f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}, over "
+        f"{_many(count, f'test {unit}')} with {data.minority_name}."
+    )
+    opening = {
+        "helped": "Synthetic slices helped",
+        "hurt": "Synthetic slices hurt",
+        "no evidence": "No evidence that synthetic slices helped",
+        "cannot tell": "Cannot tell whether synthetic slices helped",
+    }[outcome]
+    ending = ""
+    if outcome == "no evidence":
+        ending = (
+            f" A true difference below about {100 * analysis.visible:.0f} points would mostly "
+            "have gone unseen in a study of this size."
+        )
+    elif outcome == "cannot tell":
+        ending = (
+            f" No interval can carry a claim with fewer than {FEWEST_PATIENTS} such test {unit}s "
+            f"or fewer than {FEWEST_SEEDS} trainings per arm."
+        )
+    return outcome, f"{opening}: {figures}{ending}"
+
+
+def caveats(
+    data: StudyData, config: StudyConfig, analysis: Analysis, copies: CopyCheck
+) -> list[str]:
+    """What weakens the verdict, most serious first."""
+    return [
+        *_about_patients(data),
+        *_about_seeds(config),
+        *_about_arms(data, config, analysis),
+        *_about_copies(copies),
+    ]
+
+
+def _about_patients(data: StudyData) -> list[str]:
+    said = []
+    if not data.patients_known:
+        said.append(
+            "Patients are unknown: slices were drawn one by one, so slices of one patient may "
+            "stand in several splits, and every interval is too narrow."
+        )
+    unit = _unit(data)
+    for name, split, use in (
+        ("test", data.test, "intervals are rough"),
+        ("validation", data.val, "the choice of ratio, threshold and reference is unsure"),
+        ("training", data.train, "the generator saw little variety"),
+    ):
+        count = split.patients_with(data.minority)
+        if count < FEW_PATIENTS:
+            said.append(
+                f"Only {_many(count, unit)} with {data.minority_name} in the {name} split: {use}."
+            )
+    return said
+
+
+def _about_seeds(config: StudyConfig) -> list[str]:
+    if config.seeds == 1:
+        return ["One training per arm: the intervals do not hold the chance of training."]
+    if config.seeds < ENOUGH_SEEDS:
+        return [
+            f"{config.seeds} trainings per arm; {ENOUGH_SEEDS} or more would measure the chance "
+            "of training better."
+        ]
+    return []
+
+
+def _about_arms(data: StudyData, config: StudyConfig, analysis: Analysis) -> list[str]:
+    said = []
+    chosen, reference = analysis.candidate, analysis.reference
+    useful = useful_ratios(data, config)
+    idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
+    if idle:
+        said.append(f"Left out, as the real slices already reach them: ratio {', '.join(idle)}.")
+    if "duplicate" not in config.arms:
+        said.append(
+            "The arm that adds duplicates of real slices was not run, so a gain may come from "
+            "the balance alone."
+        )
+    reached = [analysis.scores[row.key]["specificity"].mean for row in (chosen, reference)]
+    if abs(reached[0] - reached[1]) > UNEQUAL_SPECIFICITY:
+        said.append(
+            f"On test the two arms do not work at equal specificity ({reached[0]:.2f} with "
+            f"synthetic slices, {reached[1]:.2f} without): compare their AUROC as well."
+        )
+    sensitivity = analysis.differences[chosen.key][PRIMARY]
+    auroc = analysis.differences[chosen.key]["auroc"]
+    if (sensitivity.low > 0 and auroc.mean < 0) or (sensitivity.high < 0 and auroc.mean > 0):
+        said.append(
+            f"AUROC points the other way ({_points(auroc.mean)} points), so the sensitivity may "
+            "reflect where the threshold fell."
+        )
+    return said
+
+
+def _about_copies(copies: CopyCheck) -> list[str]:
+    if copies.too_close <= MANY_COPIES:
+        return []
+    near, usual = _percent(copies.too_close), _percent(1 - COPY_QUANTILE)
+    return [
+        f"{near} of the synthetic slices lie closer to a training slice than {usual} of held-out "
+        "real slices do: the generator may copy patients (or blurs, which also shortens pixel "
+        "distances); look at the pictures."
+    ]
+
+
+def selection(row: Row) -> dict[str, Any]:
+    """How the report names a chosen row."""
+    return {"name": row.arm, "title": find_arm(row.arm).title, "ratio": row.ratio}
+
+
+def _named(row: Row) -> str:
+    arm = find_arm(row.arm)
+    return f"{arm.title.lower()}, ratio {row.ratio:g}" if arm.swept else arm.title.lower()
+
+
+def _score(analysis: Analysis, row: Row) -> str:
+    return f"{analysis.scores[row.key][PRIMARY].mean:.3f}"
+
+
+def _points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign (never -0.0)."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 1):g} %"
+
+
+def _unit(data: StudyData) -> str:
+    return "patient" if data.patients_known else "slice"
+
+
+def _many(count: int, unit: str) -> str:
+    return f"{count} {unit}" + ("" if count == 1 else "s")

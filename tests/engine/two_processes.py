@@ -1,0 +1,96 @@
+"""What two processes do; Fabric starts the second by running this file again.
+
+python two_processes.py FOLDER: each process writes ``FOLDER/rank_R.pt``.
+"""
+
+import dataclasses
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
+
+from medimg_gan.engine import clock
+from medimg_gan.engine.loop import Engine
+from medimg_gan.engine.runtime import make_fabric
+from medimg_gan.engine.settings import Plan
+from medimg_gan.errors import DivergenceError
+from medimg_gan.recipes import RECIPES, Spec
+
+
+def averaged_over_a_large_batch(fabric, folder):
+    """No random numbers of its own: comparable with one process and twice the batch."""
+    engine = toy_engine(folder, fabric=fabric, config=ToyConfig(jitter=0.0))
+    engine.fit()
+    return weights_of(engine)
+
+
+def resumed(fabric, folder):
+    """Undisturbed, and stopped by a signal that only the first process gets."""
+    undisturbed = toy_engine(folder / "a", fabric=fabric)
+    undisturbed.fit()
+    at = 12 if fabric.global_rank == 0 else -1
+    stopped = toy_engine(folder / "b", fabric=fabric, stream=Signalling(at))
+    try:
+        stopped.fit()
+    except KeyboardInterrupt:
+        again = toy_engine(folder / "b", fabric=fabric)
+        again.fit()
+        return weights_of(undisturbed), weights_of(again), stopped.step
+    raise AssertionError("the signal was not heard by every process")
+
+
+def diverged(fabric, folder):
+    """Only the second process sees a value that is not finite."""
+    engine = toy_engine(folder, fabric=fabric, settings=replace(FABRIC, devices=2, log_every=1))
+    if fabric.global_rank == 1:
+        engine.batches.stream = lambda position: {"image": torch.full((4, 1, 8, 8), float("nan")),
+                                                  "noise": torch.zeros(4, 4)}  # fmt: skip
+    try:
+        engine.fit()
+    except DivergenceError as error:
+        return error.observed
+    return "trained on"
+
+
+def recipe_batch(position):
+    random = torch.Generator().manual_seed(position)
+    names = ("image", "source", "target")
+    images = {name: torch.rand(2, 1, 32, 32, generator=random) * 2 - 1 for name in names}
+    return {**images, "label": torch.randint(2, (2,), generator=random)}
+
+
+def every_recipe(fabric, folder):
+    """Two steps of each; every weight must learn, or the processes would wait for ever."""
+    found = {}
+    for name, recipe in RECIPES.items():
+        fields = {field.name for field in dataclasses.fields(recipe.Config)}
+        config = recipe.Config(**{k: 4 for k in ("width", "widest") if k in fields})
+        spec = Spec(size=32, classes=("a", "b"))
+        plan = Plan(steps=2, minutes=None, seed=0, batch_size=2)
+        engine = Engine(fabric, recipe(config, spec), recipe_batch, plan, folder / name, FABRIC,
+                        held_out=recipe_batch(999), preview=recipe_batch(1000))  # fmt: skip
+        engine.fit()
+        found[name] = weights_of(engine)
+    return found
+
+
+def main(folder):
+    torch.set_num_threads(1)
+    clock.SECONDS_BETWEEN_AGREEMENTS = 0.0
+    fabric = make_fabric(replace(FABRIC, devices=2))
+    content = {
+        "world_size": fabric.world_size,
+        "large_batch": averaged_over_a_large_batch(fabric, folder / "large"),
+        "resumed": resumed(fabric, folder / "resumed"),
+        "diverged": diverged(fabric, folder / "diverged"),
+        "recipes": every_recipe(fabric, folder / "recipes"),
+    }
+    torch.save(content, folder / f"rank_{fabric.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,126 @@
+import pytest
+import torch
+from torch import nn
+
+from medimg_gan.errors import ConfigError
+from medimg_gan.nets.blocks import MinibatchDeviation, channel_ladder, doublings, pixel_norm
+from medimg_gan.nets.convolutional import ConvolutionalCritic, ConvolutionalGenerator
+from medimg_gan.nets.residual import ProjectionCritic, ResidualGenerator
+from medimg_gan.nets.translation import PatchCritic, ResnetGenerator
+
+SIZES = [32, 64, 128]
+NORMS_OVER_THE_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(16, 2), (32, 3), (64, 4), (256, 6)])
+def test_doublings(size, expected):
+    assert doublings(size) == expected
+
+
+@pytest.mark.parametrize("size", [0, 8, 48, 100])
+def test_a_size_that_is_no_power_of_two_is_refused(size):
+    with pytest.raises(ConfigError, match="power of two"):
+        doublings(size)
+
+
+def test_channels_double_as_the_side_halves_up_to_the_limit():
+    assert channel_ladder(128, 32, 160) == [160, 160, 128, 64, 32]  # at 4, 8, 16, 32, 64
+
+
+def test_pixel_norm_gives_every_pixel_a_unit_mean_square():
+    features = pixel_norm(torch.randn(2, 8, 3, 3) * 50)
+    torch.testing.assert_close(features.square().mean(dim=1), torch.ones(2, 3, 3))
+
+
+def test_minibatch_deviation_in_closed_form():
+    features = torch.zeros(8, 2, 3, 3)
+    features[:2] = 2.0  # first group of 4: half 2, half 0, deviation 1; second group: all alike
+    extended = MinibatchDeviation()(features)
+    assert extended.shape == (8, 3, 3, 3)
+    torch.testing.assert_close(extended[:, :2], features)
+    torch.testing.assert_close(extended[:4, 2], torch.ones(4, 3, 3))
+    torch.testing.assert_close(extended[4:, 2], torch.zeros(4, 3, 3), atol=2e-4, rtol=0)
+
+
+def test_minibatch_deviation_of_an_odd_batch_is_one_group():
+    channel = MinibatchDeviation()(torch.randn(6, 2, 3, 3))[:, 2]
+    assert len(channel.unique()) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_convolutional_pair_by_size(size):
+    generator = ConvolutionalGenerator(10, 2, size, 4, 16)
+    images = generator(torch.randn(3, 10))
+    assert images.shape == (3, 2, size, size)
+    assert ConvolutionalCritic(2, size, 4, 16)(images).shape == (3,)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_residual_pair_by_size(size):
+    label = torch.tensor([0, 1, 1])
+    images = ResidualGenerator(10, 2, 3, size, 4, 16)(torch.randn(3, 10), label)
+    assert images.shape == (3, 3, size, size)
+    assert ProjectionCritic(2, 3, size, 4, 16)(images, label).shape == (3,)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_resnet_generator_by_size(size):
+    images = ResnetGenerator(3, 4, 1)(torch.randn(2, 3, size, size))
+    assert images.shape == (2, 3, size, size)
+
+
+@pytest.mark.parametrize(("layers", "patch"), [(1, 16), (2, 34), (3, 70)])
+def test_patch_critic_sees_the_patch_that_it_promises(layers, patch):
+    critic = PatchCritic(1, 4, layers)
+    convolutions = nn.Sequential(*(part for part in critic.layers if isinstance(part, nn.Conv2d)))
+    for part in convolutions:
+        nn.init.constant_(part.weight, 1.0)
+    images = torch.zeros(1, 1, 128, 128, requires_grad=True)
+    scores = convolutions(images)
+    centre = scores.shape[-1] // 2
+    scores[0, 0, centre, centre].backward()
+    assert images.grad is not None
+    rows = images.grad[0, 0].abs().sum(dim=1) > 0
+    assert int(rows.sum()) == patch
+
+
+def test_generators_begin_with_images_in_range_and_alive():
+    torch.manual_seed(0)
+    for images in (
+        ConvolutionalGenerator(10, 1, 64, 8, 64)(torch.randn(16, 10)),
+        ResidualGenerator(10, 1, 1, 64, 8, 64)(torch.randn(16, 10), torch.zeros(16).long()),
+    ):
+        assert images.abs().max() <= 1
+        assert 0.02 < images.std() < 0.9
+        assert images.std(dim=0).mean() > 0.01  # noise matters from the start
+
+
+def test_critics_begin_with_scores_of_order_one():
+    torch.manual_seed(0)
+    images, label = torch.rand(32, 1, 64, 64) * 2 - 1, torch.zeros(32).long()
+    for scores in (
+        ConvolutionalCritic(1, 64, 16, 128)(images),
+        ProjectionCritic(1, 1, 64, 16, 128)(images, label),
+    ):
+        assert 0.005 < scores.std() < 20
+
+
+def test_no_critic_norms_over_the_batch():
+    for critic in (
+        ConvolutionalCritic(1, 32, 4, 8), ProjectionCritic(2, 1, 32, 4, 8), PatchCritic(1, 4, 2),
+    ):  # fmt: skip
+        assert not any(isinstance(part, NORMS_OVER_THE_BATCH) for part in critic.modules())
+
+
+def test_score_of_an_image_does_not_depend_on_its_batch():
+    critic = ProjectionCritic(2, 1, 32, 4, 8)
+    images, label = torch.randn(6, 1, 32, 32), torch.tensor([0, 1, 0, 1, 0, 1])
+    torch.testing.assert_close(critic(images, label)[:1], critic(images[:1], label[:1]))
+
+
+def test_the_label_moves_image_and_score():
+    noise, zero, one = torch.randn(1, 10), torch.tensor([0]), torch.tensor([1])
+    generator, critic = ResidualGenerator(10, 2, 1, 32, 4, 8), ProjectionCritic(2, 1, 32, 4, 8)
+    assert not torch.allclose(generator(noise, zero), generator(noise, one), atol=1e-3)
+    image = generator(noise, zero)
+    assert not torch.allclose(critic(image, zero), critic(image, one), atol=1e-4)
