@@ -49,7 +49,7 @@ class TrainingConfig:
     steps: int | None = None
     """Training steps; a run bounded by steps repeats bit by bit."""
     minutes: float | None = None
-    """Wall-clock budget of the whole verb, in place of --steps."""
+    """Wall-clock budget of the whole verb; goes before --steps."""
     seed: int = 0
     """Seed of the split, the weights and every draw."""
     size: int = 64
@@ -73,14 +73,14 @@ class TrainingConfig:
 def minutes_left(config: TrainingConfig) -> Budget:
     """The training's share of what was asked for: ``--minutes`` counts from the verb's start.
 
-    Where neither is given, the app's YAML says how many steps.
+    Minutes go before steps, which the app's YAML gives where nobody typed them.
     """
     if config.steps is None and config.minutes is None:
         raise ConfigError("the training has no end", fix="--steps 4000, or --minutes 30")
     if config.minutes is None:
         return Budget(config.steps, None)
     used = (time.monotonic() - STARTED) / 60
-    return Budget(config.steps, max(config.minutes - used, 0.05 * config.minutes))
+    return Budget(None, max(config.minutes - used, 0.05 * config.minutes))
 
 
 def run_folder(config: TrainingConfig, name: str) -> Path:

@@ -45,7 +45,7 @@ class ClassifierConfig:
 
     network: str = "resnet10"
     width: int = 16
-    steps: int = 300
+    steps: int = 600
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.01

@@ -41,14 +41,14 @@ class GeneratorBlock(nn.Module):
     def __init__(self, before: int, after: int, style: int) -> None:
         super().__init__()
         self.first_style, self.second_style = Modulation(style, before), Modulation(style, after)
-        self.first = nn.Conv2d(before, after, 3, padding=1)
+        self.first = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
         self.second = nn.Conv2d(after, after, 3, padding=1)
         self.skip = nn.Conv2d(before, after, 1, bias=False)
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """(N, before, H, W), (N, style) -> (N, after, 2H, 2W)."""
         branch = F.leaky_relu(self.first_style(features, style), SLOPE)
-        branch = self.first(doubled(branch))
+        branch = self.first(branch)
         branch = self.second(F.leaky_relu(self.second_style(branch, style), SLOPE))
         return doubled(self.skip(features)) + branch
 
@@ -86,7 +86,7 @@ class ResidualGenerator(nn.Module):
         )
         self.last_style = Modulation(style, widths[-1])
         thin = max(8, widths[-1] // 2)
-        self.last = nn.Conv2d(widths[-1], thin, 3, padding=1)
+        self.last = nn.ConvTranspose2d(widths[-1], thin, 4, stride=2, padding=1)
         self.image = nn.Conv2d(thin, channels, 3, padding=1)
         init_leaky(self)
         _calm(self)
@@ -99,7 +99,7 @@ class ResidualGenerator(nn.Module):
         for block in self.blocks:
             features = block(features, style)
         features = F.leaky_relu(self.last_style(features, style), SLOPE)
-        features = F.leaky_relu(doubled(self.last(features)), SLOPE)
+        features = F.leaky_relu(self.last(features), SLOPE)
         return torch.tanh(self.image(features).float())
 
 
