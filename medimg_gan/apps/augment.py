@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import shlex
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from medimg_gan.data.prepare import Prepared
-    from medimg_gan.study import StudyData
+    from medimg_gan.study import StudyConfig, StudyData
     from medimg_gan.synthesis import Generator
 
 GAN_SHARE = 0.6
 """Of a budget in minutes; the classifiers get the rest."""
+
+SECONDS_TO_REPORT = 15.0
+"""What intervals, pictures and the report take."""
 
 FEWEST_STEPS, MOST_STEPS = 50, 2000
 """Classifier steps that a budget in minutes may lead to."""
@@ -48,7 +54,7 @@ class Config(TrainingConfig):
     """A finished train-gan run to use; default: train one on the training patients."""
     set: tuple[str, ...] = ()
     """Settings of the GAN's recipe (cgan) as name=value."""
-    classifier_steps: int = 300
+    classifier_steps: int = 600
     """Optimiser steps of every classifier; with --minutes, what the budget allows."""
     specificity: float = 0.9
     """Specificity at which the minority's sensitivity is read, set on validation."""
@@ -112,33 +118,36 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
 
     generator = load_run(gan, device)
     data = _study_data(config, prepared, _fitting(generator, gan, config, prepared), gan)
-    steps = _classifier_steps(config, data, folder)
-    classifier = ClassifierConfig(steps=steps, precision=config.engine.precision)
     settings = StudyConfig(
         arms=config.arms,
         ratios=config.ratio,
         seeds=config.seeds,
         seed=config.seed,
         specificity=config.specificity,
-        classifier=classifier,
+        classifier=ClassifierConfig(
+            steps=config.classifier_steps, precision=config.engine.precision, device=device
+        ),
     )
+    steps = _classifier_steps(config, data, settings, folder)
+    settings = replace(settings, classifier=replace(settings.classifier, steps=steps))
     result = run_study(data, settings, folder)
-    write_report(folder, result.report, result.pictures)
+    command = shlex.join(["python", *sys.argv])
+    write_report(folder, {**result.report, "command": command}, result.pictures)
     say(f"\n{result.report['verdict']}")
     for caveat in result.report["caveats"]:
         say(f"  note: {caveat}")
 
 
 def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: Path) -> StudyData:
+    from medimg_gan.engine.loop import WEIGHTS
     from medimg_gan.modalities import MODALITIES
-    from medimg_gan.runs import MANIFEST, read_json
     from medimg_gan.study import Split, StudyData
 
     def split(name: str) -> Split:
         dataset = prepared.dataset(name)
         return Split(dataset.images(), dataset.labels, dataset.patients)
 
-    steps = read_json(gan / MANIFEST).get("steps")
+    weights = hashlib.sha256((gan / WEIGHTS).read_bytes()).hexdigest()[:12]
     return StudyData(
         train=split("train"),
         val=split("val"),
@@ -150,7 +159,7 @@ def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: P
         ),
         mirror=MODALITIES[generator.modality].mirror,
         patients_known=prepared.patients_known,
-        source=f"{type(generator.recipe).__name__}, {steps} steps, seed {config.seed}",
+        source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
     )
 
 
@@ -185,21 +194,20 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
     return loaded
 
 
-def _classifier_steps(config: Config, data: StudyData, folder: Path) -> int:
+def _classifier_steps(config: Config, data: StudyData, settings: StudyConfig, folder: Path) -> int:
     """Steps of every classifier: as asked for, or what the budget has left; fixed once chosen."""
-    from medimg_gan.classify import ClassifierConfig, seconds_per_step
+    from medimg_gan.classify import seconds_per_step
     from medimg_gan.runs import read_json, write_json
-    from medimg_gan.study import StudyConfig, planned_fits
+    from medimg_gan.study import planned_fits
 
     if config.minutes is None:
         return config.classifier_steps
     path = folder / "classifier_steps.json"
     if path.exists():
         return int(read_json(path)["steps"])
-    settings = StudyConfig(arms=config.arms, ratios=config.ratio, seeds=config.seeds)
-    fits = len(planned_fits(data, settings))
-    left = 60 * (minutes_left(config).minutes or 0)
-    per_step = seconds_per_step(ClassifierConfig(), data.size, len(data.classes))
-    steps = int(min(max(left / (fits * per_step), FEWEST_STEPS), MOST_STEPS))
+    left = 60 * (minutes_left(config).minutes or 0) - SECONDS_TO_REPORT
+    per_step = seconds_per_step(settings.classifier, data.size, len(data.classes))
+    affordable = left / (len(planned_fits(data, settings)) * per_step)
+    steps = int(min(max(affordable, FEWEST_STEPS), MOST_STEPS))
     write_json(path, {"steps": steps})
     return steps

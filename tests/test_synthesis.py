@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+
+from medimg_gan.engine.checkpoint import save_weights
+from medimg_gan.errors import LabelError, RunError
+from medimg_gan.imaging import Volume
+from medimg_gan.modalities import Ct, Scale
+from medimg_gan.recipes import NoiseRecipe, Spec, TranslationRecipe
+from medimg_gan.runs import write_json
+from medimg_gan.synthesis import CHUNK, Generator, Translator, build_recipe, load_run
+
+FACTS = {
+    "verb": "train-gan",
+    "finished": True,
+    "recipe": "cgan",
+    "options": {"width": 8, "widest": 16},
+    "spec": {"channels": 1, "size": 32, "classes": ["a", "b"], "mirror": False},
+    "modality": "mri",
+    "unit": "signal",
+    "scale": {"low": 0.0, "high": 500.0, "pixel_mm": 2.0},
+    "class_counts": [30, 10],
+}
+
+
+class Identity(TranslationRecipe):
+    """Gives back what it is given."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(None, Spec(1, size))
+        self.to_target = torch.nn.Linear(1, 1)  # holds the device
+
+    def translate(self, image):
+        return image
+
+
+class Noise(NoiseRecipe):
+    """Paints each image with its class and its first noise value."""
+
+    latent = 4
+    conditional = True
+
+    def __init__(self) -> None:
+        super().__init__(None, Spec(1, 32, ("a", "b")))
+        self.generator = torch.nn.Linear(1, 1)
+
+    def sample(self, noise, label=None):
+        value = 0.5 * label.float() + 0.1 * torch.tanh(noise[:, 0])
+        return value[:, None, None, None].expand(-1, 1, 32, 32)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    return Generator(Noise(), ("a", "b"), (30, 10), "mri", "signal", Scale(0.0, 500.0), 2.0)
+
+
+def ct_volume(shape=(40, 30, 6)) -> Volume:
+    rng = np.random.default_rng(0)
+    array = np.round(rng.uniform(-1000, 1500, shape)).astype(np.float32)
+    affine = np.array([[0.9, 0.1, 0, -7], [-0.1, 0.9, 0, 3], [0, 0, 2.5, 11], [0, 0, 0, 1]])
+    return Volume(array, affine, modality="ct", unit="HU", stored="LPS")
+
+
+def test_an_identity_translator_gives_back_every_hounsfield_unit_and_the_grid():
+    volume = ct_volume()
+    translator = Translator(Identity(40), "ct", "ct", "HU", Scale(*Ct().window))
+    translated = translator.translate(volume)
+    assert np.abs(translated.array - volume.array).max() <= 1
+    assert np.array_equal(translated.affine, volume.affine)
+    assert translated.stored == "LPS"
+
+
+def test_a_smooth_volume_survives_the_network_size():
+    i, j, k = np.meshgrid(*(np.linspace(-1, 1, n) for n in (50, 70, 3)), indexing="ij")
+    array = (500 * np.cos(i) * np.cos(2 * j) - 500 + 20 * k).astype(np.float32)
+    volume = Volume(array, np.diag([1.0, 1, 3, 1]), modality="ct", unit="HU")
+    translator = Translator(Identity(32), "ct", "ct", "HU", Scale(*Ct().window))
+    error = np.abs(translator.translate(volume).array - array)
+    assert error.mean() < 5
+    assert error.max() < 60
+
+
+def test_a_class_gives_its_own_images(generator):
+    assert (generator.sample_encoded(5, "b") > generator.sample_encoded(5, "a").max()).all()
+
+
+def test_samples_are_in_the_modalitys_units(generator):
+    encoded, raw = generator.sample_encoded(3, "b", 1), generator.sample(3, "b", 1)
+    np.testing.assert_allclose(raw, (encoded + 1) / 2 * 500, rtol=1e-6)
+
+
+def test_a_longer_set_begins_with_the_shorter(generator):
+    many, few = generator.sample(CHUNK + 9, "a", 3), generator.sample(CHUNK + 2, "a", 3)
+    np.testing.assert_array_equal(many[: CHUNK + 2], few)
+    assert not np.array_equal(many[:5], many[CHUNK : CHUNK + 5])
+
+
+def test_classes_are_drawn_as_frequent_as_in_training(generator):
+    numbers = generator.draw_labels(4000, None, seed=0)
+    assert numbers.mean() == pytest.approx(0.25, abs=0.03)
+
+
+def test_an_unknown_class_is_named(generator):
+    with pytest.raises(LabelError, match="a, b"):
+        generator.sample(1, "c")
+
+
+def test_a_slice_becomes_a_volume_that_looks_the_same(generator):
+    image = np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32)
+    volume = generator.as_volume(image)
+    assert volume.array.shape == (32, 32, 1)
+    np.testing.assert_array_equal(volume.array[::-1, ::-1, 0].T, image[0])
+    assert volume.spacing == (2.0, 2.0, 1.0)
+    centre = volume.affine @ [15.5, 15.5, 0, 1]
+    np.testing.assert_allclose(centre[:3], 0, atol=1e-9)
+
+
+@pytest.fixture
+def trained():
+    torch.manual_seed(1)
+    return build_recipe(FACTS)
+
+
+@pytest.fixture
+def run(tmp_path, trained):
+    write_json(tmp_path / "manifest.json", FACTS)
+    save_weights(tmp_path / "weights.pt", trained)
+    return tmp_path
+
+
+def test_a_run_is_loaded_with_its_weights(run, trained):
+    generator = load_run(run)
+    assert isinstance(generator, Generator)
+    found = generator.recipe.generator.state_dict()
+    for name, value in trained.generator.state_dict().items():
+        assert torch.equal(found[name], value)
+    assert generator.sample(2, "a").shape == (2, 1, 32, 32)
+
+
+def test_an_unfinished_run_and_another_verbs_are_refused(run):
+    write_json(run / "manifest.json", {**FACTS, "finished": False})
+    with pytest.raises(RunError, match="not finished"):
+        load_run(run)
+    write_json(run / "manifest.json", {"verb": "index", "finished": True})
+    with pytest.raises(RunError, match="'index'"):
+        load_run(run)
+    with pytest.raises(RunError, match="not found"):
+        load_run(run / "nowhere")
