@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Scan
+    from medimg_gan.synthesis import Translator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,9 @@ class Config:
     """Folder to write to."""
     format: Literal["nifti", "dicom", "png"] = "nifti"
     """What to write; png only for scans of a single slice."""
+    truth: Path | None = None
+    """Folder of the true target scans, named alike: adds comparison.png and the error in the
+    patients that the training did not see."""
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
 
@@ -67,10 +71,33 @@ def main(config: Config) -> None:
         say(f"  not translated: {problem['path']}: {problem['reason']}")
     done = len(index.scans) - len(problems)
     if not done:
-        raise DataError(f"{index.root}: no scan could be translated")
-    run.finish(translated=done, source=translator.source, target=translator.target)
+        raise DataError(
+            f"{index.root}: none of {len(problems)} scans could be translated",
+            observed=f"the first: {problems[0]['reason']}",
+        )
+    error = _compared(config, translator, index.scans) if config.truth else {}
+    run.finish(translated=done, source=translator.source, target=translator.target, error=error)
     say(f"\n{done} {translator.target} volumes: {config.out}")
     say(f"next: {next_step}")
+
+
+def _compared(config: Config, translator: Translator, scans: list[Scan]) -> dict[str, float]:
+    """Print and return the error against the truth; the picture goes to ``comparison.png``."""
+    from statistics import mean, stdev
+
+    from medimg_gan.apps import comparison
+
+    truth = comparison.truths(replace(config.source, data=config.truth))
+    unseen = comparison.held_out(scans, config.run)
+    picture = config.out / "comparison.png"
+    errors = comparison.compare(unseen, truth, translator, picture)
+    spread = stdev(errors.values()) if len(errors) > 1 else 0.0
+    say(
+        f"mean absolute error inside the body: {mean(errors.values()):.1f} {translator.unit} "
+        f"(spread {spread:.1f} over {len(errors)} patients that the training did not see)"
+    )
+    say(f"source | translated | truth: {picture}")
+    return errors
 
 
 def _place(scan: Scan, config: Config) -> Path:
