@@ -7,6 +7,7 @@ wrong type in it gets the same clear answer as on the command line, with the fil
 from __future__ import annotations
 
 import dataclasses
+import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +93,10 @@ def _parse_yaml(config: type[ConfigT], path: Path) -> ConfigT:
         for field in dataclasses.fields(config)  # type: ignore[arg-type]
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
-    blank = config(**dict.fromkeys(required, NOT_GIVEN))
+    hints = typing.get_type_hints(config)
+    blank = config(
+        **{name: Path(NOT_GIVEN) if hints[name] is Path else NOT_GIVEN for name in required}
+    )
     parsed = tyro.cli(
         config, args=_tokens(_read(path)), prog=str(path), default=blank, config=YAML_SETTINGS
     )

@@ -16,17 +16,26 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from medimg_gan.errors import RunError
 from medimg_gan.files import written_aside
 
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
 MANIFEST = "manifest.json"
 NOTED_PACKAGES = ("medimg-gan", "torch", "torchvision", "monai", "numpy", "pydicom", "nibabel")
-CHEAP = {MANIFEST, "split.csv"}
+LOCK = ".lock"
+CHEAP = {MANIFEST, LOCK, "split.csv"}
 """Files that cost nothing to make again: a folder with no others has no work in it to lose."""
-NOT_COMPARED = ("restart", "engine", "run")
+NOT_COMPARED = ("restart", "engine", "workers")
 """Settings that may differ between a run and its repetition."""
+
+_HELD: list[IO[bytes]] = []
+"""Locks of this process's run folders; the system lets go of them when the process ends."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +74,15 @@ def open_run(folder: Path, verb: str, config: dict[str, Any], *, restart: bool =
             other settings.
     """
     found = find_run(folder, verb, config, restart=restart)
+    folder.mkdir(parents=True, exist_ok=True)
+    _hold(folder)
     if found is not None:
         return found
-    if (folder / MANIFEST).exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
     write_json(
         folder / MANIFEST,
         {"verb": verb, "finished": False, "config": config, "environment": environment()},
@@ -84,8 +97,10 @@ def find_run(
 
     Nothing is written. Arguments and errors are those of :func:`open_run`.
     """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file, not a folder", fix="name another folder")
     if not (folder / MANIFEST).exists():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and {path.name for path in folder.iterdir()} - {LOCK}:
             raise RunError(
                 f"{folder}: holds files, but no {MANIFEST}",
                 cause="the folder was not made by medimg-gan",
@@ -163,8 +178,32 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read", observed=str(error)) from error
 
 
+def _hold(folder: Path) -> None:
+    """Keep other processes from writing to the same run.
+
+    Raises:
+        RunError: If one is doing so now.
+    """
+    if fcntl is None:  # Windows
+        return
+    handle = (folder / LOCK).open("ab")
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RunError(
+            f"{folder}: in use by another process",
+            cause="the same command is running already",
+            fix="wait for it, or name another folder",
+        ) from error
+    _HELD.append(handle)  # closing any handle on the file would let go
+
+
 def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str, Any]) -> None:
     before, now = _flat(found.get("config", {})), _flat(config)
+    if now.get("run") in (None, str(folder)):
+        # The folder itself, which may have been moved; where --run is an input, it is compared.
+        before.pop("run", None)
+        now.pop("run", None)
     changed = [
         f"{key}: {before.get(key)} -> {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
@@ -174,7 +213,7 @@ def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str
         raise RunError(
             f"{folder}: holds a run with other settings",
             observed="; ".join(changed),
-            fix="give another --run folder, or --restart to begin again (deletes that run)",
+            fix="name another folder, or --restart to begin again (deletes what is there)",
         )
 
 

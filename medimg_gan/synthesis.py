@@ -83,7 +83,8 @@ class Generator:
             LabelError: If the class is unknown.
         """
         if label is None:
-            weights = np.array(self.class_counts, float) if self.classes else np.ones(1)
+            asked = self.classes and self.recipe.conditional
+            weights = np.array(self.class_counts, float) if asked else np.ones(1)
             rng = np.random.default_rng([seed, 1])
             return rng.choice(len(weights), size=count, p=weights / weights.sum())
         if label not in self.classes or not self.recipe.conditional:

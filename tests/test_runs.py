@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -77,3 +79,40 @@ def test_a_damaged_manifest_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text('{"verb": "tr')
     with pytest.raises(RunError, match=r"manifest\.json"):
         runs.open_run(tmp_path, "train", CONFIG)
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from medimg_gan import runs\n"
+        "runs.open_run(Path(sys.argv[1]), 'train', {})\n"
+        "print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="in use"):
+            runs.open_run(tmp_path / "a", "train", {})
+    finally:
+        other.kill()
+        other.wait()
+    assert not runs.open_run(tmp_path / "a", "train", {}).finished
+
+
+def test_a_moved_run_is_found_and_another_input_is_not(tmp_path):
+    mine = {**CONFIG, "run": str(tmp_path / "a")}
+    runs.open_run(tmp_path / "a", "train", mine).finish()
+    (tmp_path / "a").rename(tmp_path / "b")
+    moved = {**CONFIG, "run": str(tmp_path / "b")}
+    assert runs.open_run(tmp_path / "b", "train", moved).finished
+    runs.open_run(tmp_path / "out", "synthesize", {"run": "runs/one"}).finish()
+    with pytest.raises(RunError, match="run: runs/one -> runs/two"):
+        runs.open_run(tmp_path / "out", "synthesize", {"run": "runs/two"})
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(RunError, match="is a file"):
+        runs.open_run(tmp_path / "a", "train", CONFIG)

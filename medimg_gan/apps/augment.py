@@ -14,8 +14,9 @@ from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
     minutes_left,
+    plain_name,
     run_folder,
-    with_embedded_data,
+    say_if_embedded,
 )
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
@@ -75,16 +76,28 @@ class Config(TrainingConfig):
 
 def main(config: Config) -> None:
     """Split by patient, train the GAN, train all classifiers, score the test patients, report."""
-    folder = run_folder(config, f"augment-{config.minority_class}")
+    folder = run_folder(config, f"augment-{plain_name(config.minority_class)}")
     next_step = f"open {folder}/report.html"
     if already_finished(folder, "augment", config, next_step):
         return
-    from medimg_gan.apps.training import open_training, prepare_once
+    minutes_left(config)  # refuses a study without an end, before anything heavy loads
+    say_if_embedded(config.source)
+    from medimg_gan.apps.training import check_options, open_training, prepare_once
+    from medimg_gan.study.arms import find_arm
 
-    data = with_embedded_data(config.source, "classification")
     fabric, run = open_training(config, "augment", folder)
+    check_options("cgan", config.set)
+    for arm in config.arms:
+        find_arm(arm)  # an unknown one is refused now, not after the GAN is trained
     modalities = (config.only,) if config.only else ()
-    prepared = prepare_once(fabric, data, modalities, config, folder, config.minority_class)
+    prepared = prepare_once(
+        fabric,
+        config,
+        modalities,
+        folder,
+        purpose="classification",
+        must_have=config.minority_class,
+    )
     gan = config.gan or _train_gan(fabric, prepared, config, folder / "gan")
     if not fabric.is_global_zero:
         return  # the classifiers are small: one process trains them
@@ -176,20 +189,23 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
             observed=f"it makes: {', '.join(loaded.classes) or 'one kind of slice'}",
             fix="train with --recipe cgan on the same labels, or leave --gan away",
         )
+    modality = str(prepared.dataset("train").table["modality"].iloc[0])
+    if loaded.modality != modality:
+        raise ConfigError(f"{gan}: makes {loaded.modality} slices, the study has {modality}")
     if loaded.recipe.spec.size != config.size:
         raise ConfigError(
             f"{gan}: makes slices of {loaded.recipe.spec.size} pixels, the study has {config.size}",
             fix=f"--size {loaded.recipe.spec.size}",
         )
     seen = {patient for patient, part in read_split(gan / SPLIT_FILE).items() if part == "train"}
-    held_out = {*prepared.dataset("val").patients, *prepared.dataset("test").patients}
-    leaked = seen & held_out
-    if leaked:
+    foreign = seen - set(prepared.dataset("train").patients)
+    if foreign:
         raise SplitError(
-            f"{gan}: was trained on patients that this study holds out",
-            observed=f"{len(leaked)} of {len(held_out)} validation and test patients",
-            cause="another seed, or other data, gave another split",
-            fix="use the seed of that run, or leave --gan away to train one here",
+            f"{gan}: was trained on patients that are not training patients of this study",
+            observed=f"{len(foreign)} of its {len(seen)} training patients; "
+            "they may be among those held out here",
+            cause="another seed, other data or another project key gave another split",
+            fix="use the seed, --data and --cache of that run, or leave --gan away",
         )
     return loaded
 

@@ -22,6 +22,11 @@ VERBS = {
     "benchmark": "measure reading, loading and training speed",
 }
 USER_ERROR, INTERRUPTED = 2, 130
+USERS_OS_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
+    errno.EISDIR, errno.ENAMETOOLONG, errno.EIO,
+}  # fmt: skip
+"""Faults of a disk or a path; any other OSError is a bug and shows its traceback."""
 
 
 def main() -> None:
@@ -65,7 +70,7 @@ def run(verb: str, words: list[str] | None = None, prog: str | None = None) -> N
     except KeyboardInterrupt:
         _stop("interrupted; the same command goes on from here", INTERRUPTED)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in USERS_OS_ERRORS:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _stop(f"{where}{error.strerror}\n  fix: free space or permissions, then repeat", USER_ERROR)

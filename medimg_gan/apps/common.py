@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,6 +89,15 @@ def run_folder(config: TrainingConfig, name: str) -> Path:
     return config.run or RUNS / name
 
 
+def say_if_embedded(config: DataConfig) -> None:
+    """The first line of a verb to which the user named no data."""
+    if config.data is None:
+        say(
+            "no --data given: using the embedded phantom (generated heads, not patients); "
+            "give --data DIR for your own scans"
+        )
+
+
 def with_embedded_data(config: DataConfig, purpose: str) -> DataConfig:
     """The same config, with the phantom's folder where the user named no data.
 
@@ -97,15 +107,23 @@ def with_embedded_data(config: DataConfig, purpose: str) -> DataConfig:
     """
     if config.data is not None:
         return config
-    say(
-        "no --data given: using the embedded phantom (generated heads, not patients); "
-        "give --data DIR for your own scans"
-    )
     from medimg_gan.imaging.phantom import make_phantom
 
     folder = RUNS / f"phantom-{purpose}"
     make_phantom(folder, **PHANTOMS[purpose])
     return replace(config, data=folder / "data")
+
+
+def plain_name(text: str) -> str:
+    """A class's name as part of a file's: letters, digits, dots and dashes only."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "class"
+
+
+def default_device() -> str:
+    """Where sampling and translation compute: a GPU if there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 PHANTOMS: dict[str, dict[str, Any]] = {

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import ENDING, already_finished, write_volume
+from medimg_gan.apps.common import (
+    ENDING,
+    already_finished,
+    default_device,
+    plain_name,
+    write_volume,
+)
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError, RunError
@@ -47,9 +54,10 @@ def main(config: Config) -> None:
     next_step = f"python scripts/index.py --data {config.out}"
     if already_finished(config.out, "synthesize", config, next_step):
         return
+    runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.synthesis import Generator, load_run
 
-    generator = load_run(config.run)
+    generator = load_run(config.run, default_device())
     if not isinstance(generator, Generator):
         raise RunError(
             f"{config.run}: a translator, not a GAN from noise",
@@ -58,7 +66,8 @@ def main(config: Config) -> None:
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
     numbers = generator.draw_labels(config.count, config.label or None, config.seed)
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
-    labels = [generator.classes[number] if generator.classes else "" for number in numbers]
+    conditional = generator.recipe.conditional and generator.classes
+    labels = [generator.classes[number] if conditional else "" for number in numbers]
     _write_all(generator, config, labels)
     run.finish(
         synthetic=True,
@@ -74,15 +83,18 @@ def main(config: Config) -> None:
 
 def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
     images = generator.sample(config.count, config.label or None, config.seed)
-    rows = ["path,label,modality,synthetic"]
+    rows = [("path", "label", "modality", "synthetic")]
     with progress("writing slices", config.count, "slices") as ticker:
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-            name = "_".join(filter(None, (f"synthetic_{number:05d}", label)))
+            name = f"synthetic_{number:05d}" + (f"_{plain_name(label)}" if label else "")
             path = config.out / (name + ENDING[config.format])
             if not path.exists():  # files appear complete: an interrupted call goes on here
                 volume = generator.as_volume(image)
                 write_volume(volume, path, config.format, generator.scale, "synthetic slice")
-            rows.append(f"{path.name},{label},{generator.modality},yes")
+            rows.append((path.name, label, generator.modality, "yes"))
             ticker.advance()
-    with written_aside(config.out / "labels.csv") as aside:
-        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with (
+        written_aside(config.out / "labels.csv") as aside,
+        aside.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -10,7 +10,7 @@ from medimg_gan.apps.common import (
     already_finished,
     minutes_left,
     run_folder,
-    with_embedded_data,
+    say_if_embedded,
 )
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError
@@ -36,11 +36,21 @@ def main(config: Config) -> None:
     folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
     if already_finished(folder, "train-cyclegan", config, _next(folder)):
         return
-    from medimg_gan.apps.training import fit_translator, open_training, prepare_once
+    minutes_left(config)  # refuses a training without an end, before anything heavy loads
+    say_if_embedded(config.source)
+    from medimg_gan.apps.training import (
+        check_options,
+        fit_translator,
+        open_training,
+        prepare_once,
+    )
 
-    data = with_embedded_data(config.source, "translation")
     fabric, run = open_training(config, "train-cyclegan", folder)
-    prepared = prepare_once(fabric, data, (config.src, config.tgt), config, folder)
+    check_options("cyclegan", config.set)
+    modalities = (config.src, config.tgt)
+    prepared = prepare_once(
+        fabric, config, modalities, folder, purpose="translation", labelled=False
+    )
     fit_translator(
         fabric,
         run,

@@ -11,7 +11,7 @@ from medimg_gan.apps.common import (
     already_finished,
     minutes_left,
     run_folder,
-    with_embedded_data,
+    say_if_embedded,
 )
 from medimg_gan.console import say
 
@@ -33,12 +33,21 @@ def main(config: Config) -> None:
     folder = run_folder(config, f"train-gan-{config.recipe}")
     if already_finished(folder, "train-gan", config, _next(folder)):
         return
-    from medimg_gan.apps.training import fit_gan, open_training, prepare_once
+    minutes_left(config)  # refuses a training without an end, before anything heavy loads
+    say_if_embedded(config.source)
+    from medimg_gan.apps.training import check_options, fit_gan, open_training, prepare_once
 
-    data = with_embedded_data(config.source, "classification")
     fabric, run = open_training(config, "train-gan", folder)
+    check_options(config.recipe, config.set)
     modalities = (config.only,) if config.only else ()
-    prepared = prepare_once(fabric, data, modalities, config, folder)
+    prepared = prepare_once(
+        fabric,
+        config,
+        modalities,
+        folder,
+        purpose="classification",
+        labelled=config.recipe == "cgan",
+    )
     fit_gan(
         fabric,
         run,

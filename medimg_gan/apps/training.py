@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from medimg_gan import runs
-from medimg_gan.apps.common import Budget, TrainingConfig, parse_options, typical_scale
+from medimg_gan.apps.common import (
+    Budget,
+    TrainingConfig,
+    parse_options,
+    typical_scale,
+    with_embedded_data,
+)
 from medimg_gan.config import as_dict
 from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
 from medimg_gan.data.prepare import Prepared, prepare
-from medimg_gan.data.settings import DataConfig
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
-from medimg_gan.errors import DataError
+from medimg_gan.errors import DataError, MedimgError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.recipes import RECIPES, Recipe, Spec
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from medimg_gan.types import Batch
     from medimg_gan.types import Stream as StreamFunction
 
+ResultT = TypeVar("ResultT")
 HELD_OUT_IMAGES = 64
 PREVIEW_IMAGES = 8
 
@@ -40,10 +47,26 @@ def open_training(config: TrainingConfig, verb: str, folder: Path) -> tuple[Fabr
 def open_run_once(
     fabric: Fabric, config: TrainingConfig, verb: str, folder: Path, *, restart: bool
 ) -> runs.Run:
-    """Begin or find a run in the first process, then find it in the others."""
-    with fabric.rank_zero_first():
-        first = fabric.global_rank == 0
-        return runs.open_run(folder, verb, as_dict(config), restart=restart and first)
+    """Begin or find a run: the first process does, the others are told."""
+
+    def begin() -> bool:
+        return runs.open_run(folder, verb, as_dict(config), restart=restart).finished
+
+    return runs.Run(folder, finished=told_by_first(fabric, begin))
+
+
+def told_by_first(fabric: Fabric, work: Callable[[], ResultT]) -> ResultT:
+    """The result of ``work``, which only the first process does; its error stops them all."""
+    result, error = None, None
+    if fabric.is_global_zero:
+        try:
+            result = work()
+        except MedimgError as caught:
+            error = caught
+    result, error = fabric.broadcast((result, error))
+    if error is not None:
+        raise error
+    return cast(ResultT, result)
 
 
 def fit_gan(
@@ -62,7 +85,9 @@ def fit_gan(
     modality = str(rows["modality"].iloc[0])
     spec = Spec(1, config.size, prepared.classes, MODALITIES[modality].mirror)
     net = build(recipe, options, spec, config.seed)
-    balanced = len(prepared.classes) > 1
+    # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
+    # mix that the data have.
+    balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
     held_out = _some(prepared.dataset("val"), HELD_OUT_IMAGES)
     _note(
         fabric,
@@ -132,6 +157,11 @@ def build(recipe: str, options: tuple[str, ...], spec: Spec, seed: int) -> Recip
     return entry(parse_options(entry.Config, options, recipe), spec)
 
 
+def check_options(recipe: str, options: tuple[str, ...]) -> None:
+    """Refuse a wrong ``--set`` before any data are read."""
+    parse_options(RECIPES[recipe].Config, options, recipe)
+
+
 def unit_of(modality: str, rows: Any) -> str:
     """Unit of decoded values: display pictures keep their grey levels."""
     if (rows["unit"] == "display").all():
@@ -141,17 +171,40 @@ def unit_of(modality: str, rows: Any) -> str:
 
 def prepare_once(
     fabric: Fabric,
-    data: DataConfig,
-    modalities: tuple[str, ...],
     config: TrainingConfig,
+    modalities: tuple[str, ...],
     folder: Path,
+    *,
+    purpose: str,
+    labelled: bool = True,
     must_have: str = "",
 ) -> Prepared:
-    """Prepare the data in the first process, then open the ready cache in the others."""
-    with fabric.rank_zero_first():
+    """Prepare the data in the first process, then open the ready cache in the others.
+
+    Args:
+        fabric: Launched.
+        config: Flags of the verb.
+        modalities: As for :func:`medimg_gan.data.prepare.prepare`.
+        folder: The run's.
+        purpose: Which phantom to use where the user named no data.
+        labelled: As for ``prepare``.
+        must_have: As for ``prepare``.
+    """
+
+    def ready() -> Prepared:
         return prepare(
-            data, modalities, size=config.size, seed=config.seed, folder=folder, must_have=must_have
+            with_embedded_data(config.source, purpose),
+            modalities,
+            size=config.size,
+            seed=config.seed,
+            folder=folder,
+            labelled=labelled,
+            must_have=must_have,
         )
+
+    first: list[Prepared] = []
+    told_by_first(fabric, lambda: first.append(ready()))
+    return first[0] if first else ready()
 
 
 def _note(fabric: Fabric, run: runs.Run, net: Recipe, recipe: str, **facts: Any) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import ENDING, FlatData, already_finished, write_volume
+from medimg_gan.apps.common import (
+    ENDING,
+    FlatData,
+    already_finished,
+    default_device,
+    write_volume,
+)
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.data.settings import DataConfig
@@ -41,11 +47,12 @@ def main(config: Config) -> None:
     next_step = f"python scripts/index.py --data {config.out}"
     if already_finished(config.out, "translate", config, next_step):
         return
-    from medimg_gan.data.index import build_index
+    runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.data.index import build_index, say_what_is_wrong
     from medimg_gan.imaging import read_series
     from medimg_gan.synthesis import Translator, load_run
 
-    translator = load_run(config.run)
+    translator = load_run(config.run, default_device())
     if not isinstance(translator, Translator):
         raise RunError(
             f"{config.run}: makes slices from noise, it does not translate",
@@ -54,6 +61,9 @@ def main(config: Config) -> None:
     if config.source.data is None:
         raise ConfigError("translate needs scans", fix="--data DIR")
     index = build_index(config.source).of_modality(translator.source)
+    say_what_is_wrong(index)
+    if config.format == "png" and any(scan.series.shape[2] > 1 for scan in index.scans):
+        raise ConfigError("--format png: these are volumes of many slices", fix="--format nifti")
     run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
     problems = []
     with progress("translating", len(index.scans), "scans") as ticker:
@@ -76,7 +86,13 @@ def main(config: Config) -> None:
             observed=f"the first: {problems[0]['reason']}",
         )
     error = _compared(config, translator, index.scans) if config.truth else {}
-    run.finish(translated=done, source=translator.source, target=translator.target, error=error)
+    run.finish(
+        translated=done,
+        not_translated=problems,
+        source=translator.source,
+        target=translator.target,
+        error=error,
+    )
     say(f"\n{done} {translator.target} volumes: {config.out}")
     say(f"next: {next_step}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medimg_gan.console import say
 from medimg_gan.data.patterns import belongs, compile_pattern, stem_before_tail
 from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.settings import DataConfig
@@ -24,7 +25,17 @@ COLUMNS = (
     "files", "series", "problem",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
-MASK_NAME = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|roi)(?![a-z])")
+SHOWN_PROBLEMS = 10
+SPLIT_WORDS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+PASSED_OVER = re.compile(
+    r"mr|t1|t2|flair|t1c?e?|cxr|x-?ray|(visit|session|ses|scan|series|time|tp)[-_ ]?\w*|"
+    r"pre|post|baseline|follow-?up|anat|func|dicoms?|niftis?|images?|slices?|data"
+)
+"""Folder names that say neither whose a scan is nor what is on it."""
+LIKE_A_PATIENT = re.compile(
+    r"(patient|pat|pt|subject|subj|sub|case|participant|volunteer|id|[a-z])?[-_ ]?\d+"
+)
+MASK_NAME = re.compile(r"(?<![a-z])(masks?|segs?|segmentations?|labels?|labelstr|rois?)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -128,16 +139,18 @@ def build_index(config: DataConfig) -> Index:
     mask_files = {path for path, _ in masks.values()} | {
         row.mask for row in rows.values() if row.mask
     }
-    key = project_key(config.cache)
+    # Beside the cache, not in it: deleting a cache must not rename the patients.
+    key = project_key(config.cache.parent)
     scans = []
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in mask_files:
             continue
-        if item.format == "nifti" and MASK_NAME.search(item.paths[0].name.lower()):
+        where = _relative(item.paths[0], root).lower()
+        if item.format == "nifti" and MASK_NAME.search(where):
             problems.append(Problem(item.paths[0], "left out: named like a mask; --mask uses it"))
             continue
         scan = _describe(item, root, config, rows, masks, key)
-        if table_path and config.data == table_path and not _row_of(item.key, scan.path, rows):
+        if table_path and config.data == table_path and not _row_of(item, scan.path, rows):
             continue  # an edited table is the whole truth: what the user deleted stays out
         scans.append(scan)
     index = Index(root, scans, problems)
@@ -145,11 +158,18 @@ def build_index(config: DataConfig) -> Index:
     return index
 
 
+def say_what_is_wrong(index: Index) -> None:
+    """Name what was left out; a long list is cut, the table has it whole."""
+    for problem in index.problems[:SHOWN_PROBLEMS]:
+        say(f"  left out: {_relative(problem.path, index.root)}: {problem.reason}")
+    more = len(index.problems) - SHOWN_PROBLEMS
+    if more > 0:
+        say(f"  ... and {more} more: python scripts/index.py --data {index.root} lists them all")
+
+
 def _root_and_table(config: DataConfig) -> tuple[Path, Path | None]:
     data = config.data
     assert data is not None
-    if not data.exists():
-        raise DataError(f"{data}: no such file or folder", fix="check the spelling of --data")
     if data.is_file():
         if data.suffix != ".csv":
             raise DataError(
@@ -170,10 +190,10 @@ def _describe(
 ) -> Scan:
     """One scan, each fact from the best source that has it."""
     path = _path_of(item, root)
-    row = _row_of(item.key, path, rows) or Row()
+    row = _row_of(item, path, rows) or Row()
     named = _fields(path, config.layout)
     mask = next((found for stem, found in masks.items() if belongs(path, stem)), None)
-    folders = _folder_facts(path)
+    folders = folder_facts(path, picture=item.format == "picture")
     patient = (
         row.patient
         or named.get("patient")
@@ -224,24 +244,27 @@ def _fields(path: str, layout: str) -> dict[str, str]:
     return match.groupdict() if match else {}
 
 
-def _folder_facts(path: str) -> dict[str, str]:
-    """What plain folder names say: a split, a class (no digit in it) or a patient (a digit).
+def folder_facts(path: str, *, picture: bool) -> dict[str, str]:
+    """What folder names say where nothing better is known: split, label, patient.
 
-    'train/glioma/12.png' -> split train, label glioma; 'mri/patient_01/5.png' -> patient.
-    Modality words are the reader's business and are passed over here.
+    Modality, visit and container words are passed over. Of the names that are left, one that
+    looks like a patient (P001, sub-12, 03) is one. Another is the patient too if the files are
+    volumes and it is the only name; it is a class if a patient's folder lies below it, or if the
+    files are pictures: 'glioma/12.png', 'tumor/P01/scan.nii.gz'.
     """
     facts: dict[str, str] = {}
-    aliases = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+    names = []
     for name in Path(path).parts[:-1]:
-        word = aliases.get(name.lower(), name.lower())
+        word = SPLIT_WORDS.get(name.lower(), name.lower())
         if word in SPLITS:
             facts.setdefault("split", word)
-        elif word in MODALITIES or re.fullmatch(r"mr|t1|t2|flair|t1c?e?|cxr|x-?ray", word):
-            continue
-        elif any(letter.isdigit() for letter in word):
-            facts.setdefault("patient", name)
-        else:
-            facts.setdefault("label", name)
+        elif word not in MODALITIES and not PASSED_OVER.fullmatch(word):
+            names.append(name)
+    if names and (LIKE_A_PATIENT.fullmatch(names[0].lower()) or (len(names) == 1 and not picture)):
+        facts["patient"] = names[0]
+    elif names:
+        facts["label"] = names[0]
+        facts.update({"patient": names[1]} if len(names) > 1 else {})
     return facts
 
 
@@ -258,7 +281,7 @@ def _check(index: Index, config: DataConfig, rows: dict[str, Row], table: Path |
             f"{index.root}: {len(index.problems)} series cannot be used, and --strict is on",
             observed=f"{_relative(first.path, index.root)}: {first.reason}",
         )
-    if rows and not any(_row_of(scan.series.key, scan.path, rows) for scan in index.scans):
+    if rows and not any(_row_of(scan.series, scan.path, rows) for scan in index.scans):
         raise LabelError(
             f"{table}: none of its {len(rows)} rows names a scan that was found",
             observed=f"rows name {next(iter(rows))!r}; files look like {index.scans[0].path!r}",
@@ -278,9 +301,9 @@ def _summary(problems: list[Problem]) -> str:
     return f"{len(problems)} files cannot be used; the first: {problems[0].reason}"
 
 
-def _row_of(series: str, path: str, rows: dict[str, Row]) -> Row | None:
-    """The table's row for a series: its own, its file's, or that of a folder above it."""
-    for key in (series, path, *map(str, Path(path).parents)):
+def _row_of(item: Series, path: str, rows: dict[str, Row]) -> Row | None:
+    """The table's row for a series: its own, its file's, its patient's, or of a folder above."""
+    for key in (item.key, path, item.patient, *map(str, Path(path).parents)):
         if key in rows:
             return rows[key]
     return None

@@ -13,7 +13,7 @@ import pandas as pd
 from medimg_gan.console import say
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.dataset import SliceDataset
-from medimg_gan.data.index import Index, build_index
+from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
@@ -63,6 +63,7 @@ def prepare(
     size: int,
     seed: int,
     folder: Path,
+    labelled: bool = True,
     must_have: str = "",
 ) -> Prepared:
     """Read a folder once and give every slice a label and a split.
@@ -73,16 +74,19 @@ def prepare(
         size: Side of the pictures.
         seed: Of the split.
         folder: The run's folder; the split is saved there, and checked when the run resumes.
-        must_have: A class that every split needs; implies that labels are needed.
+        labelled: Whether labels are wanted; then slices without one are left out, unless none
+            has one.
+        must_have: A class that every split needs; implies that there must be labels.
 
     Raises:
         DataError, LabelError, SplitError: See the functions that this calls.
     """
     index = _wanted(build_index(config), modalities)
+    say_what_is_wrong(index)
     cache = build_cache(index, size, config.cache, strict=config.strict)
-    rows, classes = _labelled(cache.rows, config, must_have)
-    by_modality = len(modalities) > 1
-    rows["split"] = _split_column(rows, "modality" if by_modality else "label", seed, must_have)
+    rows, classes = _labelled(cache.rows, config, must_have) if labelled else (cache.rows, ())
+    stratum = "label" if classes else "modality"
+    rows["split"] = _split_column(rows, stratum, seed, must_have)
     save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
@@ -163,27 +167,27 @@ def _labelled(
 def _split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str) -> pd.Series:
     given = rows["split"].isin(SPLITS)
     if given.any():
-        return _given_split(rows, given)
-    classes_of = {
-        str(patient): Counter(part[stratum])
-        for patient, part in rows.groupby("patient", sort=False)
-    }
-    return rows["patient"].map(split_patients(classes_of, seed, must_have=must_have))
+        return _given_split(rows, given, stratum, seed, must_have)
+    dealt = split_patients(_classes_of(rows, stratum), seed, must_have=must_have)
+    return rows["patient"].map(dealt)
 
 
-def _given_split(rows: pd.DataFrame, given: pd.Series) -> pd.Series:
+def _classes_of(rows: pd.DataFrame, stratum: str) -> dict[str, Counter[str]]:
+    """Patient -> slices of each class, in the order of the files."""
+    groups = rows.groupby("patient", sort=False)
+    return {str(patient): Counter(part[stratum]) for patient, part in groups}
+
+
+def _given_split(
+    rows: pd.DataFrame, given: pd.Series, stratum: str, seed: int, must_have: str
+) -> pd.Series:
+    """The user's own split, checked; a missing val part is taken from the training patients."""
     if not given.all():
         others = sorted(set(rows.loc[~given, "split"]))
         raise SplitError(
-            "the table gives a split to some scans only",
+            "the table (or folders) give a split to some scans only",
             observed=f"{int((~given).sum())} slices have {others} in place of {SPLITS}",
             fix="fill in the column for all scans, or for none",
-        )
-    missing = [split for split in SPLITS if split not in set(rows["split"])]
-    if missing:
-        raise SplitError(
-            f"the given split has no {' and no '.join(missing)} part",
-            fix="add it, or remove the column (or folders) and let patients be dealt out",
         )
     splits_of = rows.groupby("patient")["split"].nunique()
     both = int((splits_of > 1).sum())
@@ -194,7 +198,21 @@ def _given_split(rows: pd.DataFrame, given: pd.Series) -> pd.Series:
             cause="a split by slices, which leaks test patients into training",
             fix="remove the split column (or folders): patients are then dealt out whole",
         )
-    return rows["split"]
+    split = rows["split"].copy()
+    if "val" not in set(split):
+        training = rows[split == "train"]
+        classes_of = _classes_of(training, stratum)
+        dealt = split_patients(classes_of, seed, fractions=(0.8, 0.2, 0.0))
+        split[training.index] = training["patient"].map(dealt)
+        say("  the given split has no val part: a fifth of the training patients becomes it")
+    for part in SPLITS:
+        labels = set(rows.loc[split == part, "label"])
+        if not labels or (must_have and must_have not in labels):
+            raise SplitError(
+                f"the given split has no {must_have or 'slices'} in {part}",
+                fix="change it, or remove the column (or folders) and let patients be dealt out",
+            )
+    return split
 
 
 def save_split(rows: pd.DataFrame, path: Path) -> None:

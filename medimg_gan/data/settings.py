@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medimg_gan.errors import ConfigError
+from medimg_gan.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -40,5 +40,9 @@ class DataConfig:
                     f"{name} {pattern!r}: the pattern is relative to --data",
                     fix="for example '{patient}/{visit}_Mask.nii.gz'",
                 )
+        if self.data is not None and not self.data.exists():
+            raise DataError(
+                f"{self.data}: no such file or folder", fix="check the spelling of --data"
+            )
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")

@@ -22,8 +22,9 @@ def split_patients(
 ) -> dict[str, str]:
     """Assign every patient to one split.
 
-    A patient's stratum is the rarest class (over all slices) that the patient has; each stratum
-    is shuffled and dealt out by ``fractions``, so that rare classes reach every split.
+    A patient's stratum is ``must_have`` if the patient has it, else the rarest class (over all
+    slices) that the patient has; each stratum is shuffled and dealt out by ``fractions``, so that
+    rare classes reach every split.
 
     Args:
         classes_of: Patient -> how many slices of each class; the order (of the files) counts.
@@ -40,7 +41,7 @@ def split_patients(
     for patient in classes_of:
         present = +classes_of[patient]  # without counts of zero
         rarest = min(present, key=lambda name: (total[name], name), default="")
-        strata.setdefault(rarest, []).append(patient)
+        strata.setdefault(must_have if present[must_have] else rarest, []).append(patient)
     assignment: dict[str, str] = {}
     for name in sorted(strata, key=lambda name: (name != must_have, total[name], name)):
         patients = strata[name]
@@ -53,10 +54,10 @@ def split_patients(
 def _deal(count: int, fractions: tuple[float, float, float]) -> list[str]:
     """How ``count`` patients of one stratum fall: val and test get one each before train a third.
 
-    With one patient it trains; with two, one trains and one tests.
+    With one patient it trains; with two, one trains and one tests (if there is a test share).
     """
-    test = max(round(count * fractions[2]), 1 if count >= 2 else 0)
-    val = max(round(count * fractions[1]), 1 if count >= 3 else 0)
+    test = max(round(count * fractions[2]), 1 if count >= 2 and fractions[2] else 0)
+    val = max(round(count * fractions[1]), 1 if count >= (3 if fractions[2] else 2) else 0)
     return ["test"] * test + ["val"] * val + ["train"] * (count - test - val)
 
 

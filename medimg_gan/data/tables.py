@@ -62,7 +62,10 @@ def read_table(path: Path, root: Path) -> dict[str, Row]:
         )
     rows: dict[str, Row] = {}
     for record in table.to_dict("records"):
-        name = record.get("series", "").strip() or Path(record[key].strip()).as_posix()
+        name = record.get("series", "").strip() or record[key].strip()
+        if not name:
+            raise LabelError(f"{path}: a row without a {key}", fix="fill it in, or delete the row")
+        name = Path(name).as_posix()
         row = _row(record, root)
         if rows.setdefault(name, row) != row:
             raise LabelError(f"{path}: {name!r} stands in two rows that disagree")

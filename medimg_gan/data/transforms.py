@@ -21,6 +21,9 @@ from medimg_gan.errors import LabelError, UnreadableError
 from medimg_gan.imaging import Volume, read_files
 from medimg_gan.modalities import MODALITIES
 
+FLATTEST_PIXEL = 4.0
+"""Longest over shortest side of a pixel that still makes a picture."""
+
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
 
@@ -124,11 +127,18 @@ class CutIntoSlices(MapTransform):
         Raises:
             ModalityError: If the values cannot be of the modality.
             LabelError: If the mask lies on another grid.
-            UnreadableError: If every slice is blank.
+            UnreadableError: If every slice is blank, or the scan is cut across the axial plane.
         """
         image = data["image"]
         raw, affine = np.asarray(image), np.asarray(image.affine)
         spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))
+        if max(spacing[:2]) > FLATTEST_PIXEL * min(spacing[:2]):
+            raise UnreadableError(
+                "its slices do not lie in the axial plane",
+                observed=f"an axial cut has pixels of {spacing[0]:.1f} x {spacing[1]:.1f} mm",
+                cause="a sagittal or coronal series of thick slices",
+                fix="resample it to even voxels first, or leave it out",
+            )
         scale = MODALITIES[data["modality"]].fit(raw, image.meta["unit"])
         frame = frame_of(raw.shape, spacing, self.size)
         pictures = to_pictures(scale.encode(raw), frame)

@@ -36,7 +36,7 @@ class Modulation(nn.Module):
 
 
 class GeneratorBlock(nn.Module):
-    """Residual block that doubles the side by bilinear interpolation + convolution."""
+    """Residual block that doubles the side: even transposed convolution, bilinear skip."""
 
     def __init__(self, before: int, after: int, style: int) -> None:
         super().__init__()
@@ -50,15 +50,17 @@ class GeneratorBlock(nn.Module):
         branch = F.leaky_relu(self.first_style(features, style), SLOPE)
         branch = self.first(branch)
         branch = self.second(F.leaky_relu(self.second_style(branch, style), SLOPE))
-        return doubled(self.skip(features)) + branch
+        return F.interpolate(self.skip(features), scale_factor=2, mode="bilinear") + branch
 
 
 class ResidualGenerator(nn.Module):
     """(noise, class) -> style -> image.
 
     The residual blocks end at half the image's size, where most of the time would be spent; the
-    last doubling has few channels. Nearest neighbours and pixel shuffle left a visible grid in
-    heads after 600 steps, so every doubling is bilinear.
+    last doubling has few channels. Doubling is a transposed convolution whose stride divides its
+    kernel, so that no pixel gets more taps than another. Tried on axial heads at 64 pixels:
+    nearest neighbours + pixel shuffle left a grid after 600 steps; bilinear everywhere gave
+    smooth contours without texture after 1,300.
 
     Args:
         latent: Length of the noise.
@@ -153,11 +155,6 @@ class ProjectionCritic(nn.Module):
         with torch.autocast(phi.device.type, enabled=False):
             phi = phi.float()
             return self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
-
-
-def doubled(features: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, 2H, 2W), bilinear."""
-    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _calm(network: nn.Module) -> None:

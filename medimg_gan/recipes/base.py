@@ -71,6 +71,9 @@ class Recipe(nn.Module):
     Config: ClassVar[type[Any]]
     """The frozen dataclass of the recipe's settings; ``Config()`` is the tuned default."""
 
+    conditional: ClassVar[bool] = False
+    """Whether it makes images of an asked class."""
+
     averaged: ClassVar[tuple[str, ...]] = ()
     """Networks whose exponential moving average is what ``preview`` and users sample from."""
 
@@ -117,7 +120,6 @@ class NoiseRecipe(Recipe):
 
     averaged = ("generator",)
     latent: int
-    conditional: ClassVar[bool] = False
 
     def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] for ``noise`` (N, latent) and ``label`` (N,)."""

@@ -38,9 +38,9 @@ class CganConfig:
 
     latent: int = 64
     """Length of the noise."""
-    width: int = 48
+    width: int = 32
     """Feature channels at half the image's size; doubles with every halving, up to ``widest``."""
-    widest: int = 192
+    widest: int = 128
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""

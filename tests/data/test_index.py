@@ -4,7 +4,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from medimg_gan.data.index import build_index
+from medimg_gan.data.index import build_index, folder_facts
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, DataError, LabelError
 
@@ -69,11 +69,11 @@ def test_an_edited_table_comes_back_as_the_whole_truth(class_folder, settings, t
 
 
 def test_a_layout_explains_folder_names(class_folder, settings):
-    shutil.move(class_folder / "cat", class_folder / "grade2")
+    shutil.move(class_folder / "cat", class_folder / "02")
     plain = build_index(settings(class_folder))
-    assert {scan.label for scan in plain.scans} == {"", "dog"}  # a digit reads as a patient
+    assert {scan.label for scan in plain.scans} == {"", "dog"}  # 02 reads as a patient
     told = build_index(settings(class_folder, layout="{label}/*"))
-    assert {scan.label for scan in told.scans} == {"grade2", "dog"}
+    assert {scan.label for scan in told.scans} == {"02", "dog"}
 
 
 def test_split_folders_are_kept(class_folder, settings):
@@ -109,4 +109,38 @@ def test_one_bad_file_costs_a_line_or_with_strict_the_run(nifti_folder, settings
 def test_a_table_that_names_nothing_is_refused(class_folder, settings):
     (class_folder / "labels.csv").write_text("file,label\nelsewhere/1.png,cat\n")
     with pytest.raises(LabelError, match=r"elsewhere/1\.png"):
+        build_index(settings(class_folder))
+
+
+@pytest.mark.parametrize(
+    ("path", "picture", "expected"),
+    [
+        ("alice/visit1/T1.nii.gz", False, {"patient": "alice"}),
+        ("sub-01/anat/t1.nii.gz", False, {"patient": "sub-01"}),
+        ("mri/patient_01/slice_000.png", True, {"patient": "patient_01"}),
+        ("tumor/P07/scan.nii.gz", False, {"label": "tumor", "patient": "P07"}),
+        ("train/glioma/1.png", True, {"split": "train", "label": "glioma"}),
+        ("Testing/COVID-19/1.png", True, {"split": "test", "label": "COVID-19"}),
+        ("glioma/03/1.png", True, {"label": "glioma", "patient": "03"}),
+        ("ct/scan.nii.gz", False, {}),
+    ],
+)
+def test_folder_names_are_read_as_their_owners_mean_them(path, picture, expected):
+    assert folder_facts(path, picture=picture) == expected
+
+
+def test_a_table_may_name_patients_by_their_dicom_id(tmp_path, settings):
+    from medimg_gan.imaging.phantom import make_phantom
+
+    data = make_phantom(tmp_path / "p", 2, size=(16, 16, 8), mri_fraction=1.0, workers=1).data
+    (data / "index.csv").unlink()
+    (data / "mri" / "P001").rename(data / "mri" / "first")
+    (data / "labels.csv").write_text("patient,label\nP001,ill\nP002,well\n")
+    found = {scan.path: scan.label for scan in build_index(settings(data)).scans}
+    assert found == {"mri/first": "ill", "mri/P002": "well"}
+
+
+def test_a_row_without_a_path_is_refused(class_folder, settings):
+    (class_folder / "labels.csv").write_text("file,label\ncat/1.png,cat\n,dog\n")
+    with pytest.raises(LabelError, match="row without a file"):
         build_index(settings(class_folder))

@@ -82,3 +82,34 @@ def test_a_given_split_is_kept(class_folder, tmp_path):
     prepared = run(DataConfig(data=class_folder, cache=tmp_path / "c"), tmp_path)
     assert prepared.counts()["train"] == {"cat": 6, "dog": 4, "patients": 10}
     assert not prepared.patients_known
+
+
+def test_a_missing_val_part_is_taken_from_the_training_patients(class_folder, tmp_path, capsys):
+    for part in ("Training", "Testing"):
+        for label in ("cat", "dog"):
+            (class_folder / part / label).mkdir(parents=True)
+    for path in [*class_folder.glob("cat/*.png"), *class_folder.glob("dog/*.png")]:
+        part = "Testing" if int(path.stem) % 3 == 0 else "Training"
+        path.rename(class_folder / part / path.parent.name / path.name)
+    settings = DataConfig(data=class_folder, cache=tmp_path / "c")
+    counts = run(settings, tmp_path, must_have="dog").counts()
+    assert counts["test"] == {"cat": 4, "dog": 2, "patients": 6}
+    assert counts["train"]["cat"] + counts["val"]["cat"] == 8
+    assert counts["val"]["dog"] == 1
+    assert "a fifth" in capsys.readouterr().out
+
+
+def test_labels_are_not_asked_for_where_they_are_not_used(class_folder, tmp_path):
+    rows = ["file,label"] + [f"cat/{n}.png,cat" for n in range(12)]
+    (class_folder / "labels.csv").write_text("\n".join(rows))
+    (class_folder / "dog").rename(class_folder / "P01")
+    settings = DataConfig(data=class_folder, cache=tmp_path / "c")
+    folder = tmp_path / "other"
+    whole = prepare(settings, (), size=32, seed=0, folder=folder, labelled=False)
+    assert (whole.classes, len(whole.cache.rows)) == ((), 18)
+
+
+def test_what_was_left_out_is_named(nifti_folder, tmp_path, capsys, settings):
+    (nifti_folder / "broken.nii.gz").write_bytes(b"x")
+    run(settings, tmp_path)
+    assert "broken.nii.gz" in capsys.readouterr().out

@@ -45,3 +45,17 @@ def test_too_few_patients_of_the_class_are_refused(with_tumour):
 def test_two_patients_cannot_be_split():
     with pytest.raises(SplitError, match="2 found"):
         split_patients(patients(2, 0), 0)
+
+
+def test_the_class_that_is_needed_counts_before_a_rarer_one():
+    classes_of = {
+        "p1": Counter(A=9, B=1), "p2": Counter(A=9, B=1), "p3": Counter(A=9, C=1),
+        "p4": Counter(D=9), "p5": Counter(D=9), "p6": Counter(D=9),
+    }  # fmt: skip
+    found = split_patients(classes_of, seed=0, must_have="A")
+    assert {found[name] for name in ("p1", "p2", "p3")} == set(SPLITS)
+
+
+def test_without_a_test_share_nobody_tests():
+    found = split_patients(patients(10, 4), seed=0, fractions=(0.8, 0.2, 0.0))
+    assert Counter(found.values()) == {"train": 8, "val": 2}
