@@ -128,7 +128,7 @@ def default_device() -> str:
 
 PHANTOMS: dict[str, dict[str, Any]] = {
     "translation": {"patients": 40, "seed": 0},
-    "classification": {"patients": 48, "seed": 1, "mri_fraction": 1.0},
+    "classification": {"patients": 64, "seed": 1, "mri_fraction": 1.0},
 }
 
 
