@@ -1,0 +1,142 @@
+"""Verbs called as a user calls them, in this process: what they refuse, resume and write."""
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from medimg_gan.apps import cli
+
+MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
+TINY = ["--size", "32", "--batch-size", "4", "--engine.precision", "32-true"]
+
+
+@pytest.fixture
+def place(nifti_folder, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def stopped(verb: str, words: list[str], capsys) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.run(verb, words)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def train(*words: str) -> None:
+    cli.run("train-gan", ["--data", "scans", *MASK, *TINY, "--steps", "2", *words])
+
+
+STUDY = ["--minority-class", "tumor", "--data", "scans", *MASK, *TINY]
+QUICK = ["--classifier-steps", "2", "--seeds", "1", "--steps", "2", "--arms", "real", "synthetic"]
+
+
+def test_a_gan_of_the_same_training_patients_is_taken(place):
+    train("--run", "runs/gan")
+    cli.run("augment", [*STUDY, *QUICK, "--gan", "runs/gan"])
+    report = json.loads((place / "runs/augment-tumor/report.json").read_text())
+    assert "weights" in report["synthetic_source"]
+    assert not (place / "runs/augment-tumor/gan").exists()
+
+
+def test_a_gan_that_saw_held_out_patients_is_refused(place, capsys):
+    train("--run", "runs/gan", "--seed", "1")
+    message = stopped("augment", [*STUDY, *QUICK, "--gan", "runs/gan"], capsys)
+    assert "not training patients of this study" in message
+
+
+def test_a_gan_that_cannot_make_the_class_is_refused(place, capsys):
+    train("--run", "runs/plain", "--recipe", "dcgan")
+    message = stopped("augment", [*STUDY, *QUICK, "--gan", "runs/plain"], capsys)
+    assert "cannot make class 'tumor'" in message
+
+
+def test_an_unknown_arm_or_setting_is_refused_before_anything_is_trained(place, capsys):
+    assert "synthetik" in stopped("augment", [*STUDY, *QUICK, "--arms", "synthetik"], capsys)
+    assert "widht" in stopped("augment", [*STUDY, *QUICK, "--set", "widht=3"], capsys)
+    assert not list((place / "runs").rglob("*.pt"))
+
+
+def test_several_ratios_are_compared(place):
+    words = ["--ratio", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
+    cli.run("augment", [*STUDY, *words, "--arms", "real", "duplicate", "synthetic"])
+    report = json.loads((place / "runs/augment-tumor/report.json").read_text())
+    ratios = [arm["ratio"] for arm in report["arms"] if arm["name"] == "synthetic"]
+    assert len(ratios) == 2
+    assert ratios[0] < ratios[1]
+
+
+def test_an_unconditional_gan_writes_no_labels(place):
+    train("--run", "runs/plain", "--recipe", "dcgan")
+    cli.run("synthesize", ["--run", "runs/plain", "--count", "3", "--out", "out"])
+    rows = (place / "out/labels.csv").read_text().splitlines()
+    assert rows[1:] == [f"synthetic_{n:05d}.nii.gz,,mri,yes" for n in range(3)]
+
+
+def test_another_gan_does_not_pass_for_the_first(place, capsys):
+    train("--run", "runs/one")
+    train("--run", "runs/two", "--seed", "5")
+    words = ["--count", "2", "--out", "out"]
+    cli.run("synthesize", ["--run", "runs/one", *words])
+    assert "runs/one -> runs/two" in stopped("synthesize", ["--run", "runs/two", *words], capsys)
+
+
+def test_restart_begins_again(place, capsys):
+    train("--run", "runs/gan")
+    train("--run", "runs/gan", "--restart", "--seed", "3")
+    manifest = json.loads((place / "runs/gan/manifest.json").read_text())
+    assert manifest["config"]["seed"] == 3
+    assert "finished already" not in capsys.readouterr().out
+
+
+def test_minutes_bound_a_training(place):
+    cli.run("train-gan", ["--data", "scans", *MASK, *TINY, "--minutes", "0.01", "--run", "runs/m"])
+    manifest = json.loads((place / "runs/m/manifest.json").read_text())
+    assert manifest["finished"]
+    assert manifest["steps"] >= 1
+
+
+def test_a_damaged_scan_costs_a_line_not_the_run(place, capsys):
+    path = place / "scans/03/Pre_Scan_T1.nii.gz"
+    path.write_bytes(path.read_bytes()[:200])
+    (place / "scans/notes.nii").write_text("not a scan")
+    train("--run", "runs/gan")
+    printed = capsys.readouterr().out
+    assert "03/Pre_Scan_T1.nii.gz" in printed
+    assert "notes.nii" in printed
+
+
+def test_strict_stops_at_a_damaged_scan(place, capsys):
+    (place / "scans/notes.nii").write_text("not a scan")
+    words = ["--data", "scans", *MASK, *TINY, "--steps", "2", "--strict"]
+    assert "notes.nii" in stopped("train-gan", words, capsys)
+
+
+def test_a_gpu_that_is_not_there_is_said(place, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    words = ["--data", "scans", *MASK, *TINY, "--engine.accelerator", "gpu"]
+    assert "DeviceError" in stopped("train-gan", words, capsys)
+
+
+def test_a_picture_of_a_whole_volume_is_refused_at_once(place, capsys):
+    data = ["--data", "scans"]
+    for path in place.glob("scans/*/Post*"):  # a second modality on the same patients
+        target = place / "scans/ct" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    for path in place.glob("scans/ct/*/*Mask*"):
+        path.unlink()
+    for path in place.glob("scans/ct/*/*.nii.gz"):
+        values = nibabel.load(path).get_fdata()
+        nibabel.save(nibabel.Nifti1Image(np.float32(10 * values - 1000), np.eye(4)), path)
+    words = ["--src", "mri", "--tgt", "ct", *data, *TINY, "--steps", "2"]
+    cli.run("train-cyclegan", words)
+    run = ["--run", "runs/train-cyclegan-mri-ct"]
+    message = stopped("translate", [*run, *data, "--out", "out", "--format", "png"], capsys)
+    assert "many slices" in message
+    assert not (place / "out").exists()
