@@ -126,7 +126,8 @@ def test_a_gpu_that_is_not_there_is_said(place, capsys):
 def test_a_picture_of_a_whole_volume_is_refused_at_once(place, capsys):
     data = ["--data", "scans"]
     for path in place.glob("scans/*/Post*"):  # a second modality on the same patients
-        target = place / "scans/ct" / path.parent.name / path.name
+        name = path.name.replace("_T1", "")  # a file named by its modality is of that one
+        target = place / "scans/ct" / path.parent.name / name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
     for path in place.glob("scans/ct/*/*Mask*"):
