@@ -44,7 +44,7 @@ class DcganConfig:
     """Adam's step, for both networks."""
     gamma: float = 0.1
     """Weight of R1 at 64 pixels; grows with the number of pixels."""
-    augment: float = 0.8
+    augment: float = 0.3
     """Chance that DiffAugment moves an image before the critic sees it."""
 
 

@@ -10,7 +10,8 @@ here                paper
 ==================  =====================================================
 
 Departs from the paper: DiffAugment (Zhao 2020) on what the critic sees, pixel norm in the
-generator, and samples from a moving average of the generator. The penalty is taken in float32.
+generator, samples from a moving average of it, and, for budgets of minutes on a CPU, a narrow
+pair and Adam at 5e-4 in place of 1e-4 (betas kept). The penalty is taken in float32.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ class WganGpConfig:
 
     latent: int = 100
     """Length of the noise."""
-    width: int = 32
+    width: int = 16
     """Feature channels at half the image's size; doubles with every halving, up to 256."""
-    learning_rate: float = 1e-4
-    """Adam's step, for both networks."""
+    learning_rate: float = 5e-4
+    """Adam's step, for both networks; the paper's is 1e-4."""
     critic_steps: int = 5
     """Updates of the critic before each of the generator."""
     penalty_weight: float = 10.0
     """Weight of the gradient penalty."""
-    augment: float = 0.8
+    augment: float = 0.3
     """Chance that DiffAugment moves an image before the critic sees it."""
 
 
@@ -70,7 +71,7 @@ class WganGp(NoiseRecipe):
         ]
 
     def adam(self, net: str) -> Adam:
-        """The paper's, Algorithm 1."""
+        """The paper's betas, Algorithm 1."""
         return Adam(self.config.learning_rate, (0.0, 0.9))
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
