@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from medimg_gan.console import say
+from medimg_gan.data.folders import folder_facts, named_like_a_mask
 from medimg_gan.data.patterns import belongs, compile_pattern, stem_before_tail
 from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.settings import DataConfig
@@ -24,18 +24,7 @@ COLUMNS = (
     "path", "patient", "modality", "label", "split", "mask", "format", "shape", "spacing_mm",
     "files", "series", "problem",
 )  # fmt: skip
-SPLITS = ("train", "val", "test")
 SHOWN_PROBLEMS = 10
-SPLIT_WORDS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
-PASSED_OVER = re.compile(
-    r"mr|t1|t2|flair|t1c?e?|cxr|x-?ray|(visit|session|ses|scan|series|time|tp)[-_ ]?\w*|"
-    r"pre|post|baseline|follow-?up|anat|func|dicoms?|niftis?|images?|slices?|data"
-)
-"""Folder names that say neither whose a scan is nor what is on it."""
-LIKE_A_PATIENT = re.compile(
-    r"(patient|pat|pt|subject|subj|sub|case|participant|volunteer|id|[a-z])?[-_ ]?\d+"
-)
-MASK_NAME = re.compile(r"(?<![a-z])(masks?|segs?|segmentations?|labels?|labelstr|rois?)(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -145,8 +134,7 @@ def build_index(config: DataConfig) -> Index:
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in mask_files:
             continue
-        where = _relative(item.paths[0], root).lower()
-        if item.format == "nifti" and MASK_NAME.search(where):
+        if item.format == "nifti" and named_like_a_mask(_relative(item.paths[0], root)):
             problems.append(Problem(item.paths[0], "left out: named like a mask; --mask uses it"))
             continue
         scan = _describe(item, root, config, rows, masks, key)
@@ -242,30 +230,6 @@ def _find_masks(
 def _fields(path: str, layout: str) -> dict[str, str]:
     match = compile_pattern(layout).fullmatch(path) if layout else None
     return match.groupdict() if match else {}
-
-
-def folder_facts(path: str, *, picture: bool) -> dict[str, str]:
-    """What folder names say where nothing better is known: split, label, patient.
-
-    Modality, visit and container words are passed over. Of the names that are left, one that
-    looks like a patient (P001, sub-12, 03) is one. Another is the patient too if the files are
-    volumes and it is the only name; it is a class if a patient's folder lies below it, or if the
-    files are pictures: 'glioma/12.png', 'tumor/P01/scan.nii.gz'.
-    """
-    facts: dict[str, str] = {}
-    names = []
-    for name in Path(path).parts[:-1]:
-        word = SPLIT_WORDS.get(name.lower(), name.lower())
-        if word in SPLITS:
-            facts.setdefault("split", word)
-        elif word not in MODALITIES and not PASSED_OVER.fullmatch(word):
-            names.append(name)
-    if names and (LIKE_A_PATIENT.fullmatch(names[0].lower()) or (len(names) == 1 and not picture)):
-        facts["patient"] = names[0]
-    elif names:
-        facts["label"] = names[0]
-        facts.update({"patient": names[1]} if len(names) > 1 else {})
-    return facts
 
 
 def _check(index: Index, config: DataConfig, rows: dict[str, Row], table: Path | None) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from medimg_gan.data.index import build_index, folder_facts
+from medimg_gan.data.folders import folder_facts
+from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, DataError, LabelError
 
