@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ VERBS = {
     "augment": "say whether synthetic slices help a classifier on these data",
     "benchmark": "measure reading, loading and training speed",
 }
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 USERS_OS_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
     errno.EISDIR, errno.ENAMETOOLONG, errno.EIO,
@@ -69,6 +70,10 @@ def run(verb: str, words: list[str] | None = None, prog: str | None = None) -> N
         _stop(str(error), USER_ERROR)
     except KeyboardInterrupt:
         _stop("interrupted; the same command goes on from here", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader ('| head') has seen enough; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_GONE)
     except OSError as error:
         if error.errno not in USERS_OS_ERRORS:
             raise

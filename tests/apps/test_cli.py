@@ -108,3 +108,10 @@ def test_a_bug_is_not_dressed_up_as_a_users_mistake(monkeypatch, tmp_path):
     monkeypatch.setattr(index, "main", broken)
     with pytest.raises(ZeroDivisionError):
         cli.run("index", ["--data", str(tmp_path)])
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(class_folder, tmp_path):
+    script = f"{sys.executable} {ROOT / 'scripts' / 'index.py'} --data {class_folder} | head -1"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("18 scans")
+    assert "Traceback" not in done.stderr
