@@ -38,9 +38,9 @@ class CganConfig:
 
     latent: int = 64
     """Length of the noise."""
-    width: int = 32
+    width: int = 16
     """Feature channels at half the image's size; doubles with every halving, up to ``widest``."""
-    widest: int = 128
+    widest: int = 96
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
