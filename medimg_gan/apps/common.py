@@ -109,8 +109,10 @@ def with_embedded_data(config: DataConfig, purpose: str) -> DataConfig:
         return config
     from medimg_gan.imaging.phantom import make_phantom
 
-    folder = RUNS / f"phantom-{purpose}"
-    make_phantom(folder, **PHANTOMS[purpose])
+    settings = PHANTOMS[purpose]
+    # Its size is in its name: a later version may embed a larger one.
+    folder = RUNS / f"phantom-{purpose}-{settings['patients']}"
+    make_phantom(folder, **settings)
     return replace(config, data=folder / "data")
 
 
