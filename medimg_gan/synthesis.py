@@ -16,6 +16,7 @@ from medimg_gan.errors import LabelError, RunError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import MODALITIES, Scale
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
+from medimg_gan.recipes.base import device_of
 from medimg_gan.runs import MANIFEST, read_json
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Generator:
     def _chunk(self, numbers: np.ndarray, seed: int, chunk: int) -> FloatArray:
         rng = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
         noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(numbers)]
-        device = next(self.recipe.parameters()).device
+        device = device_of(self.recipe)
         label = torch.from_numpy(numbers.astype(np.int64)).to(device)
         images = self.recipe.sample(noise.to(device), label if self.classes else None)
         return images.clamp(-1, 1).float().cpu().numpy()
@@ -146,7 +147,7 @@ class Translator:
         encoded = MODALITIES[self.source].fit(volume.array, volume.unit).encode(volume.array)
         frame = frame_of(volume.array.shape, volume.spacing, self.recipe.spec.size)
         pictures = to_pictures(encoded, frame)
-        device = next(self.recipe.parameters()).device
+        device = device_of(self.recipe)
         for start in range(0, len(pictures), CHUNK):
             block = slice(start, start + CHUNK)
             images = torch.from_numpy(pictures[block])[:, None].to(device)

@@ -23,7 +23,7 @@ from monai.data.dataset import Dataset
 
 from medimg_gan.console import progress, say
 from medimg_gan.data.index import Index, Scan
-from medimg_gan.data.transforms import STORED_MAX, Slices, slicing_pipeline
+from medimg_gan.data.transforms import Slices, slicing_pipeline
 from medimg_gan.errors import DataError, MedimgError
 from medimg_gan.runs import read_json, write_json
 
@@ -232,8 +232,3 @@ def _report_problems(cache: SliceCache, index: Index, *, strict: bool) -> None:
         say(f"  left out: {problem['path']}: {problem['reason']}")
     if cache.blank:
         say(f"  left out: {cache.blank} blank slices (padding)")
-
-
-def decode_stored(pictures: np.ndarray) -> np.ndarray:
-    """Stored int16 -> float32 in [-1, 1]."""
-    return pictures.astype(np.float32) / STORED_MAX

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from medimg_gan.data import cache as cache_module
-from medimg_gan.data.cache import build_cache, decode_stored
+from medimg_gan.data.cache import build_cache
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.transforms import STORED_MAX
 from medimg_gan.errors import DataError
 from medimg_gan.imaging import read_series
 from medimg_gan.modalities import MODALITIES
@@ -29,7 +30,7 @@ def test_slices_are_those_of_the_volume(index, tmp_path):
     volume = read_series(index.scans[3].series)
     scale = MODALITIES["mri"].fit(volume.array, "signal")
     rows = cache.rows[cache.rows["scan"] == 3]
-    picture = decode_stored(cache.pictures[rows.index[2]])
+    picture = cache.pictures[rows.index[2]] / np.float32(STORED_MAX)
     expected = scale.encode(volume.array[::-1, ::-1, 2].T)
     np.testing.assert_allclose(picture[:, 2:18], expected, atol=1 / 32767)
     assert (picture[:, :2] == -1).all()
