@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import nifti, orientation, picture
+from medimg_gan.imaging import nifti, nifti_file, orientation, picture
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
-from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import sort_into_series
 from medimg_gan.imaging.series import Problem, Series, modality_from_name, short_key
+from medimg_gan.imaging.untrusted import LeftOutError
 from medimg_gan.imaging.volume import Volume
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
@@ -26,7 +26,6 @@ KNOWN_BUT_NOT_READ = (
     ".nhdr",
     ".mgz",
     ".mgh",
-    ".img",
     ".zip",
     ".tar",
     ".bmp",
@@ -170,12 +169,18 @@ def _format(path: Path) -> str:
         OSError: If the file cannot be opened.
     """
     name = path.name.lower()
-    if name.endswith(nifti.ENDINGS):
+    if not path.is_file():
+        if name.endswith((*nifti_file.ENDINGS, *picture.ENDINGS, *DICOM_ENDINGS)):
+            raise UnreadableError("not a file: a broken link, a pipe or a device")
+        return ""
+    if name.endswith(nifti_file.HEADER_ENDINGS):
+        if nifti_file.pixels_beside(path):
+            return ""  # the .img stands for the pair
+        raise UnreadableError("left out: a .hdr without its .img")
+    if name.endswith(nifti_file.ENDINGS):
         return "nifti"
     if name.endswith(picture.ENDINGS):
         return "picture"
-    if not path.is_file():
-        return ""
     if name.endswith(DICOM_ENDINGS):
         return "dicom"
     with path.open("rb") as file:
@@ -190,7 +195,9 @@ def _single(path: Path, kind: str, root: Path, modality: str) -> Series:
     """The series of one NIfTI file or picture."""
     below = path.relative_to(root)
     if kind == "nifti":
-        shape, affine, own = nifti.nifti_grid(path)
+        shape, affine, own, volumes = nifti.nifti_grid(path)
+        if volumes > 1:
+            raise UnreadableError(f"{path}: 4D, {volumes} volumes of {shape}")
         blank = np.broadcast_to(np.float32(0), shape)
         turned, affine = orientation.reoriented(blank, affine, "RAS")
         shape = turned.shape[0], turned.shape[1], turned.shape[2]
