@@ -123,7 +123,7 @@ def _real_values(stored: np.ndarray, dataset: Dataset, header: SliceHeader) -> F
 
 
 def _rescaled(stored: np.ndarray, header: SliceHeader) -> FloatArray:
-    if header.slope == 1:
+    if header.slope == 1 and header.intercept.is_integer():
         return stored.astype(np.float32) + np.float32(header.intercept)
     return (stored * header.slope + header.intercept).astype(np.float32)
 
