@@ -41,6 +41,9 @@ LARGEST = 2**31
 """Voxels beyond which a header is taken for damaged."""
 BEST_COMPRESSION, BEST_OF_LARGE = 1100, 1000
 """Deflate reaches 1030:1, on zeros only; a large file that reaches it is a bomb."""
+LARGEST_MM = 1e6
+SHORTEST_EDGE, FLATTEST = 1e-6, 1e-3
+"""Of a voxel in mm, and of three directions: below, axes cannot be told from each other."""
 MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 # nibabel's remarks on doubtful headers quote values, one by one for thousands of files.
@@ -100,24 +103,32 @@ def affine_of(file: NiftiFile) -> tuple[FloatArray, dict[str, str]]:
     if unit == "unknown":
         notes["spatial_unit"] = "not in the header; mm assumed"
     scale = MILLIMETRES.get(unit, 1.0)
-    affine = np.diag([scale, scale, scale, 1.0]) @ header.get_best_affine()
+    affine = np.diag([scale, scale, scale, 1.0]) @ header.get_best_affine()  # sform, qform, zooms
+    _refuse_singular(affine, file.path)
     sform, qform = header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
     if sform is not None and qform is not None:
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in file.shape]))
         corners = np.vstack([corners.reshape(3, -1), np.ones(8)])
         apart = float(np.abs((sform - qform) @ corners).max() * scale)
-        if apart > 1e-3:
+        if not apart <= 1e-3:
             notes["geometry"] = f"sform used; the qform differs by up to {apart:.3g} mm"
     elif sform is None and qform is None:
         notes["geometry"] = "no orientation in the header; axes assumed"
-    volume = abs(float(np.linalg.det(affine[:3, :3])))
-    if not np.isfinite(affine).all() or volume < 1e-12:
-        raise UnreadableError(
-            f"{file.path}: the affine is singular",
-            observed=f"a voxel's volume is {volume:g} mm3",
-            cause="a damaged header",
-        )
     return affine, notes
+
+
+def _refuse_singular(affine: FloatArray, path: Path) -> None:
+    if np.isfinite(affine).all() and np.abs(affine).max() < LARGEST_MM:
+        edges = np.linalg.norm(affine[:3, :3], axis=0)
+        # Directions of length 1 span a volume of 1 if they are perpendicular, of 0 in one plane.
+        whole = edges.min() > SHORTEST_EDGE
+        if whole and abs(np.linalg.det(affine[:3, :3] / edges)) > FLATTEST:
+            return
+    raise UnreadableError(
+        f"{path}: the affine is singular",
+        observed="axes of no length, of no end, or in one plane",
+        cause="a damaged header",
+    )
 
 
 def pixels_beside(path: Path) -> bool:

@@ -1,7 +1,8 @@
-"""Spoil files and read them, in a process of its own: python fuzz.py SEEDS CASES SEED.
+"""Spoil files and read them, in a process of its own: python fuzz.py FOLDER CASES SEED.
 
-Prints one line of JSON. A process of its own can be held to a limit of memory, may die of a fault
-in a decoder without taking the tests along, and shows what it printed.
+With no cases, the folder is read as it is. Prints one line of JSON. A process of its own can be
+held to a limit of memory, may die of a fault in a decoder without taking the tests along, and shows
+what it printed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class TooSlowError(BaseException):
 
 def spoilt(content: bytes, random: np.random.Generator) -> bytes:
     """Truncate, flip, overwrite, cut out, repeat or append; several of them now and then."""
-    for _ in range(random.integers(1, 4)):
+    for _ in range(random.integers(1, 3)):
         content = _once(bytearray(content), random)
     return content
 
@@ -44,10 +45,10 @@ def _once(content: bytearray, random: np.random.Generator) -> bytes:
     reach = len(content) if random.random() < 0.5 else min(len(content), 1200)
     place = int(random.integers(reach))
     length = int(min(random.integers(1, 64), len(content) - place))
-    match int(random.integers(8)):
+    match int(random.integers(10)):
         case 0:
             return bytes(content[:place])
-        case 1:
+        case 1 | 7 | 8:
             content[place] ^= 1 << int(random.integers(8))
         case 2:
             content[place : place + length] = random.bytes(length)
@@ -66,19 +67,20 @@ def _once(content: bytearray, random: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def read_all(folder: Path) -> str:
-    """Find and decode everything below; "read", "refused" or "left out"."""
-    series, _ = find_series(folder)
-    outcome = "left out"
+def read_all(folder: Path) -> tuple[str, list[str]]:
+    """Find and decode everything below: "read", "refused" or "left out", and what was said."""
+    series, problems = find_series(folder)
+    outcome, said = "left out", [problem.reason for problem in problems]
     for one in series:
         try:
             volume = read_series(one)
             assert np.isfinite(volume.array).all()
             assert np.isfinite(volume.affine).all()
             outcome = "read"
-        except MedimgError:
+        except MedimgError as error:
             outcome = "refused"
-    return outcome
+            said.append(str(error))
+    return outcome, said
 
 
 def _too_slow(*_: object) -> None:
@@ -92,8 +94,14 @@ def run(folder: Path, cases: int, seed: int) -> dict[str, object]:
     found: dict[str, int] = {}
     failures: list[str] = []
     slowest = 0.0
-    read_all(folder)  # imports and first use are not the files' fault
+    if cases:
+        read_all(folder)  # imports and first use are not the files' fault
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said: list[str] = []
+    if not cases:
+        signal.alarm(SECONDS * 4)
+        _, said = read_all(folder)
+        signal.alarm(0)
     for case in range(cases):
         original = seeds[case % len(seeds)]
         random = np.random.default_rng([seed, case])
@@ -106,7 +114,9 @@ def run(folder: Path, cases: int, seed: int) -> dict[str, object]:
             start = time.perf_counter()
             signal.alarm(SECONDS)
             try:
-                outcome = read_all(Path(place))
+                outcome, said = read_all(Path(place))
+                if outcome == "left out" and not said:
+                    failures.append(f"{original.name} [{seed}, {case}]: skipped in silence")
             except TooSlowError:
                 outcome = "hung"
                 failures.append(f"{original.name} [{seed}, {case}]: over {SECONDS} s")
@@ -123,6 +133,7 @@ def run(folder: Path, cases: int, seed: int) -> dict[str, object]:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "cases": cases,
+        "said": said if not cases else [],
         "outcomes": found,
         "failures": failures,
         "slowest_s": slowest,

@@ -83,5 +83,5 @@ def enhanced(path: Path) -> Path:
     whole.PixelData = b"".join(one.PixelData for one in slices)
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
         delattr(whole, name)
-    whole.save_as(path)
+    whole.save_as(path, enforce_file_format=True)
     return path
