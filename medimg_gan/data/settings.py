@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from medimg_gan.errors import ConfigError, DataError
-from medimg_gan.imaging.options import OnGap, OnTilt, PhilipsScaling, ReadOptions
+from medimg_gan.read_options import OnGap, OnTilt, PhilipsScaling, ReadOptions
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from monai.transforms.transform import MapTransform
 from medimg_gan.data.planes import frame_of, to_pictures
 from medimg_gan.errors import LabelError, UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
-from medimg_gan.imaging.options import DEFAULTS, ReadOptions
 from medimg_gan.modalities import MODALITIES
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 FLATTEST_PIXEL = 4.0
 """Longest over shortest side of a pixel that still makes a picture."""

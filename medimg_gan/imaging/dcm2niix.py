@@ -22,8 +22,8 @@ import dcm2niix
 
 from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import nifti, orientation
-from medimg_gan.imaging.options import PhilipsScaling
 from medimg_gan.imaging.volume import Volume
+from medimg_gan.read_options import PhilipsScaling
 
 NAME = f"dcm2niix {importlib.metadata.version('dcm2niix')}"
 FLAGS = ("-g", "i", "-b", "n", "-z", "n", "-d", "0", "-q", "n", "-f", "v")

@@ -21,8 +21,8 @@ from medimg_gan.imaging.dicom_geometry import (
     place_of,
 )
 from medimg_gan.imaging.dicom_header import ACQUISITION, SliceHeader
-from medimg_gan.imaging.options import ReadOptions
 from medimg_gan.imaging.series import Series, chosen_volumes, short_key, volume_notes
+from medimg_gan.read_options import ReadOptions
 
 
 def regular_parts(

@@ -23,7 +23,6 @@ from medimg_gan.imaging.dicom_geometry import (
 )
 from medimg_gan.imaging.dicom_header import ACQUISITION, ECHO, IMAGE_TYPE, SliceHeader
 from medimg_gan.imaging.dicom_kind import ENHANCED
-from medimg_gan.imaging.options import DEFAULTS, ReadOptions
 from medimg_gan.imaging.series import (
     DICOM_MODALITIES,
     Problem,
@@ -31,6 +30,7 @@ from medimg_gan.imaging.series import (
     modality_from_name,
     short_key,
 )
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 SCANNERS = ("CT", "MR", "PT")
 """Modalities whose images belong into volumes: several without geometry are refused."""

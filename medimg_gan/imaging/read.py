@@ -15,7 +15,6 @@ from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
 from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import sort_into_series
-from medimg_gan.imaging.options import DEFAULTS, ReadOptions
 from medimg_gan.imaging.series import (
     Problem,
     Series,
@@ -25,6 +24,7 @@ from medimg_gan.imaging.series import (
     volume_notes,
 )
 from medimg_gan.imaging.volume import Volume
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 KNOWN_BUT_NOT_READ = (

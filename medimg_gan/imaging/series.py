@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medimg_gan.errors import UnreadableError
-from medimg_gan.imaging.options import DEFAULTS, ReadOptions
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 DICOM_MODALITIES = {"CT": "ct", "MR": "mri"} | dict.fromkeys(("CR", "DX", "XA", "RF"), "xray")
 """Modality (0008,0060) -> key of ``MODALITIES``."""

@@ -23,8 +23,8 @@ import numpy as np
 import pydicom
 
 from medimg_gan.imaging import find_series, read_series
-from medimg_gan.imaging.options import ReadOptions
 from medimg_gan.imaging.orientation import reoriented
+from medimg_gan.read_options import ReadOptions
 
 CORNER_MM = 1e-3
 EXACT, DIFFERENT = "exact", "different"
