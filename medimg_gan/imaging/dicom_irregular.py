@@ -31,8 +31,8 @@ def regular_parts(
     """Single volumes that the slices can simply be dealt into, each with a note; often none.
 
     Slices with gaps become evenly spaced runs if that is what was asked for. Time series of one
-    file an image become the volumes that were asked for: at each place, images follow each other
-    by Instance Number, then Acquisition Number.
+    file an image (or a mosaic) become the volumes that were asked for: at each place, images
+    follow each other by Instance Number, then Acquisition Number.
 
     Raises:
         TimeSeriesError: ``error``, if it shows a single place.
@@ -45,11 +45,12 @@ def regular_parts(
         return [
             (part, f"evenly spaced run {n + 1} of {len(parts)}") for n, part in enumerate(parts)
         ]
-    if isinstance(error, TimeSeriesError) and len(images_by_place(headers)) > 1:
-        volumes = _in_time(headers, error)
-        chosen = chosen_volumes(len(volumes), options, error.problem)
-        return [(volumes[n], *volume_notes(n, len(volumes))) for n in chosen]
-    return []
+    several = len(headers) if isinstance(error, MosaicError) else len(images_by_place(headers))
+    if isinstance(error, GapError | TiltedError) or several == 1:
+        return []
+    volumes = _in_time(headers, error)
+    chosen = chosen_volumes(len(volumes), options, error.problem)
+    return [(volumes[n], *volume_notes(n, len(volumes))) for n in chosen]
 
 
 def _in_time(headers: list[SliceHeader], error: IrregularError) -> list[list[SliceHeader]]:
@@ -57,7 +58,8 @@ def _in_time(headers: list[SliceHeader], error: IrregularError) -> list[list[Sli
     places: dict[tuple[float, ...], list[tuple[tuple[int, str], SliceHeader]]] = defaultdict(list)
     for header in headers:
         time = (header.number or 0, header.kinds[ACQUISITION].rjust(12))
-        places[place_of(header)].append((time, header))
+        # A mosaic is a volume by itself, wherever the next one lies.
+        places[() if header.mosaic else place_of(header)].append((time, header))
     if any(len({time for time, _ in images}) < len(images) for images in places.values()):
         raise DicomGeometryError(
             error.problem,
