@@ -50,7 +50,8 @@ class SliceDataset(Dataset["Batch"]):
         self.labels = _label_numbers(self.table["label"].to_list(), classes)
         self.members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
         self.position = self.table["position"].to_numpy(np.float32)
-        self.channels = _neighbours(cache.rows["scan"].to_numpy(), adjacent)
+        neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[self.rows]
+        self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
 
     @property
     def size(self) -> int:
@@ -63,7 +64,7 @@ class SliceDataset(Dataset["Batch"]):
     def gather(self, indices: IntArray) -> Batch:
         """The batch of these items: image (n, C, size, size), label (n,), position (n,)."""
         indices = np.asarray(indices)
-        pictures = self.cache.pictures[self.channels[self.rows[indices]]]
+        pictures = self.cache.pictures[self.places[indices]]
         image = torch.from_numpy(np.asarray(pictures)).to(torch.float32).div_(STORED_MAX)
         return {
             "image": image,

@@ -31,6 +31,8 @@ class DataConfig:
     """Stop at the first unreadable series instead of listing it and going on."""
     cache: Path = Path("runs/cache")
     """Where decoded slices are kept between runs."""
+    workers: int = 2
+    """Processes that decode scans; each holds one volume in memory."""
 
     def __post_init__(self) -> None:
         """Refuse at once what no folder could satisfy."""
@@ -44,5 +46,7 @@ class DataConfig:
             raise DataError(
                 f"{self.data}: no such file or folder", fix="check the spelling of --data"
             )
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers}: at least one process must read")
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")

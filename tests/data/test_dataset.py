@@ -17,6 +17,7 @@ def cache() -> SliceCache:
     pictures = np.arange(count, dtype=np.int16)[:, None, None] * np.ones((1, 4, 4), np.int16)
     rows = pd.DataFrame(
         {
+            "picture": np.arange(count),
             "scan": SCANS,
             "patient": [f"p-{scan}" for scan in SCANS],
             "label": np.where(np.arange(count) % 4 == 0, "rare", "common"),
