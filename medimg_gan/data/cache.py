@@ -19,7 +19,7 @@ import pandas as pd
 from medimg_gan.console import progress, say
 from medimg_gan.data.decode import decoded
 from medimg_gan.data.index import Index, Scan
-from medimg_gan.data.slice_file import Entry, SliceFile, SliceWriter
+from medimg_gan.data.slice_file import Entry, SliceFile, SliceWriter, mapped
 from medimg_gan.data.transforms import Slices
 from medimg_gan.errors import DataError
 
@@ -47,6 +47,17 @@ class SliceCache:
     rows: pd.DataFrame
     problems: list[dict[str, str]] = field(default_factory=list)
     blank: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A process that is sent a cache maps the same file: no picture is copied."""
+        rest = (self.rows, self.problems, self.blank)
+        if isinstance(self.pictures, np.memmap) and self.pictures.filename:
+            return _mapped_again, (str(self.pictures.filename), self.pictures.shape, *rest)
+        return SliceCache, (self.pictures, *rest)
+
+
+def _mapped_again(path: str, shape: tuple[int, ...], *rest: Any) -> SliceCache:
+    return SliceCache(mapped(path, shape), *rest)
 
 
 def build_cache(

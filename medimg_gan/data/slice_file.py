@@ -61,12 +61,12 @@ class SliceFile:
         return {entry.scan: entry for entry in self._journaled()[0]}
 
     def pictures(self) -> np.ndarray:
-        """(N, size, size) int16, a read-only memory map of all that was written so far."""
+        """(N, size, size) int16, a memory map of all that was written so far."""
         count = self._written() // self._bytes_each
         if not count:
             return np.empty((0, self.size, self.size), np.int16)
         shape = (count, self.size, self.size)
-        return np.memmap(self.folder / PICTURES, np.int16, "r", shape=shape)
+        return mapped(self.folder / PICTURES, shape)
 
     @contextmanager
     def writing(self) -> Iterator[SliceWriter]:
@@ -153,6 +153,14 @@ class SliceWriter:
         if time.monotonic() - self.kept_at > KEPT_AFTER_SECONDS:
             self.keep()
         return entry
+
+
+def mapped(path: Path | str, shape: tuple[int, ...]) -> np.memmap:
+    """A map of int16 pictures whose pages all processes share.
+
+    Private ("c"), as torch holds nothing that is read-only: writing would stay in the process.
+    """
+    return np.memmap(path, np.int16, "c", shape=shape)
 
 
 def _packed(values: Any) -> Any:
