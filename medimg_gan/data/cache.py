@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +99,13 @@ def cache_name(root: Path, size: int) -> str:
 
 
 def scan_key(scan: Scan) -> str:
-    """A name for what decoding gives: files (with size and time of change), mask, modality.
+    """A name for what decoding gives: files (with size and time of change), mask, settings.
 
     Labels and splits are not part of it: they are joined anew from the index.
     """
     files = (*scan.series.paths, *([scan.mask] if scan.mask else []))
-    words = json.dumps([[_stamp(path) for path in files], scan.modality])
+    how = (scan.series.part, scan.series.volume, astuple(scan.series.options))
+    words = json.dumps([[_stamp(path) for path in files], scan.modality, how])
     return hashlib.blake2b(words.encode(), digest_size=12).hexdigest()
 
 

@@ -47,6 +47,7 @@ class _Scans(Dataset):
         item: dict[str, Any] = {
             "image": [str(path) for path in scan.series.paths],
             "modality": scan.modality,
+            "series": scan.series,
         }
         if scan.mask:
             item["mask"] = str(scan.mask)

@@ -141,7 +141,7 @@ def look_without_identity(path: Path, key: bytes) -> Found:
 
 def _without_identity(header: SliceHeader, key: bytes) -> SliceHeader:
     """Hash or drop whatever text a file's author could have put in."""
-    number = header.series_number
+    image_type, echo, acquisition = header.kinds
     return replace(
         header,
         patient=header.patient and pseudonym(header.patient, key),
@@ -150,9 +150,15 @@ def _without_identity(header: SliceHeader, key: bytes) -> SliceHeader:
         modality=header.modality if header.modality in MODALITIES_KEPT else "",
         # The name of a class that nobody registered is its number.
         storage=header.storage if UID(header.storage).name != header.storage else "",
-        kinds=tuple(kind and short_key(kind) for kind in header.kinds),
-        series_number=number if number.isdecimal() and len(number) <= 6 else "",
+        # Acquisitions are put in order by their number; the others are only compared.
+        kinds=(short_key(image_type), short_key(echo), _number(acquisition)),
+        series_number=_number(header.series_number),
     )
+
+
+def _number(text: str) -> str:
+    """A series' or acquisition's number, or "" for what is none."""
+    return text if text.isdecimal() and len(text) <= 6 else ""
 
 
 def _stamp(path: Path, key: bytes) -> Stamp | None:

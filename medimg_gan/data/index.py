@@ -129,7 +129,7 @@ def build_index(config: DataConfig) -> Index:
     # Headers tell patients by their pseudonyms only: a table's ids are met as such.
     rows |= {pseudonym(name, key): row for name, row in rows.items()}
     store = HeaderStore(config.cache, key)
-    series, problems = find_series(root, modality=config.modality, look=store)
+    series, problems = find_series(root, config.modality, config.read_options, look=store)
     masks = _find_masks(series, root, config.mask)
     mask_files = {path for path, _ in masks.values()} | {
         row.mask for row in rows.values() if row.mask
