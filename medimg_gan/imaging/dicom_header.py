@@ -38,6 +38,8 @@ TAGS = """
     PerFrameFunctionalGroupsSequence ModalityLUTSequence RealWorldValueMappingSequence
     BurnedInAnnotation
 """
+IMAGE_TYPE, ECHO, ACQUISITION = range(3)
+"""Places in ``SliceHeader.kinds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class SliceHeader:
         patient: Patient ID; kept in memory only.
         modality: Modality (0008,0060).
         storage: SOP class UID.
-        kinds: What may tell two images at one place apart: image type, echo, acquisition.
+        kinds: What may tell two images at one place apart: image type, echo, acquisition number.
         number: Instance number, or the frame's number from 1.
         series_number: Series Number as text.
         size: Rows, columns.
@@ -62,6 +64,7 @@ class SliceHeader:
         unit: "HU", "signal" or "display".
         real_world: "applied" or "not applied" where there is a real-world value map, else "".
         burned_in: Whether Burned In Annotation says that text stands in the pixels.
+        mosaic: Whether it is a Siemens mosaic: all slices of a volume in one picture.
         fault: Why its pixels cannot be used, if they cannot.
     """
 
@@ -85,6 +88,7 @@ class SliceHeader:
     unit: str
     real_world: str = ""
     burned_in: bool = False
+    mosaic: bool = False
     fault: UnreadableError | None = None
 
 
@@ -213,6 +217,7 @@ def _shared(dataset: Dataset, path: Path, fault: UnreadableError | None) -> dict
         "size": (int(dataset.Rows), int(dataset.Columns)),
         "unit": unit_of(dataset),
         "burned_in": str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES",
+        "mosaic": "MOSAIC" in image_type(dataset),
         "fault": fault,
     }
 

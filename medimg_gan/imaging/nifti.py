@@ -112,7 +112,7 @@ def _chosen(file: NiftiFile, volume: int | None) -> int:
         raise UnreadableError(
             f"{file.path}: 4D, {file.volumes} volumes of {file.shape}",
             cause="a time series, diffusion directions or vectors",
-            fix="choose one of them, or save it as its own file",
+            fix="choose one: --data.volume 0",
         )
     if not 0 <= (volume or 0) < file.volumes:
         raise UnreadableError(

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import nifti, nifti_file, orientation, picture
+from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
+from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import sort_into_series
-from medimg_gan.imaging.series import Problem, Series, modality_from_name, short_key
+from medimg_gan.imaging.series import (
+    Problem,
+    Series,
+    chosen_volumes,
+    modality_from_name,
+    short_key,
+    volume_notes,
+)
 from medimg_gan.imaging.untrusted import LeftOutError
 from medimg_gan.imaging.volume import Volume
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 KNOWN_BUT_NOT_READ = (
@@ -32,18 +43,52 @@ KNOWN_BUT_NOT_READ = (
     ".gif",
 )
 """Endings of scans or archives of scans that deserve a word instead of silence."""
-HEADER_THREADS = 8
+
+Found: TypeAlias = "list[SliceHeader] | str"
+"""What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
+Look: TypeAlias = Callable[[Sequence[Path]], Iterable[Found]]
+"""Looks into many files, in their order."""
 
 
-def find_series(folder: Path, modality: str = "") -> tuple[list[Series], list[Problem]]:
-    """Every readable series below ``folder``, from headers only.
+def look_into(path: Path) -> Found:
+    """The slices of a file that may be DICOM, or why it cannot be used, from its header only."""
+    try:
+        if _format(path) != "dicom":
+            return []
+        with warnings.catch_warnings():
+            # pydicom warns of every value that breaks a rule; what matters here is checked here.
+            warnings.simplefilter("ignore")
+            return read_headers(path)
+    except LeftOutError as reason:
+        return f"left out: {reason}"
+    except (OSError, UnreadableError) as error:
+        return _reason(error)
+
+
+def one_by_one(paths: Sequence[Path]) -> Iterator[Found]:
+    """Look into files in this process."""
+    return map(look_into, paths)
+
+
+def find_series(
+    folder: Path,
+    modality: str = "",
+    options: ReadOptions = DEFAULTS,
+    *,
+    look: Look = one_by_one,
+) -> tuple[list[Series], list[Problem]]:
+    """Every readable series below ``folder``, from headers only where headers tell enough.
 
     DICOM (with or without ``.dcm``), NIfTI and pictures, at any depth; hidden files are skipped
-    and linked folders followed once. Whatever cannot be used costs one problem.
+    and linked folders followed once. Whatever cannot be used costs one problem. What is no single
+    regular volume (mosaics, time series, tilt) is converted once by dcm2niix to learn what it
+    holds.
 
     Args:
         folder: Where to look; a single file will do.
         modality: Overrides what files and folder names say, unless "".
+        options: What to do with gaps, tilt and time series.
+        look: Reads the headers of files that may be DICOM; one that remembers need not open them.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -54,20 +99,20 @@ def find_series(folder: Path, modality: str = "") -> tuple[list[Series], list[Pr
     if not folder.exists():
         raise DataError(f"{folder}: not found", fix="check the path given to --data")
     root = folder if folder.is_dir() else folder.parent
-    dicom: list[Path] = []
+    others: list[Path] = []
     series: list[Series] = []
     problems: list[Problem] = []
     for path in _files(folder):
         try:
-            kind = _format(path)
-            if kind == "dicom":
-                dicom.append(path)
-            elif kind:
-                series.append(_single(path, kind, root, modality))
+            if kind := _kind_by_name(path):
+                _refuse_what_is_no_file(path)
+                series += _single(path, kind, root, modality, options)
+            else:
+                others.append(path)
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
-    headers, damaged = _all_headers(dicom)
-    found, irregular = sort_into_series(headers, root, modality)
+    headers, damaged = _all_headers(others, look)
+    found, irregular = sort_into_series(headers, root, modality, options)
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
@@ -79,7 +124,7 @@ def read_series(series: Series) -> Volume:
         UnreadableError: If a file is damaged, not supported, or all its values are equal.
         DicomGeometryError: If the slices do not form one regular volume.
     """
-    volume = read_files(series.paths, series.modality)
+    volume = _decoded(series)
     lowest = float(volume.array.min())
     if lowest == float(volume.array.max()):
         raise UnreadableError(
@@ -88,7 +133,21 @@ def read_series(series: Series) -> Volume:
     return volume
 
 
-def read_files(paths: Sequence[Path], modality: str = "") -> Volume:
+def _decoded(series: Series) -> Volume:
+    if series.part is not None:
+        volume = dcm2niix.read_part(
+            series.paths, series.part, series.volume, series.options.philips_scaling
+        )
+        affine = volume.affine if series.affine is None else np.array(series.affine)
+        return replace(volume, modality=series.modality, unit=series.unit, affine=affine)
+    if series.format == "nifti":
+        return nifti.read_nifti(series.paths[0], series.modality, series.volume)
+    return read_files(series.paths, series.modality)
+
+
+def read_files(
+    paths: Sequence[Path], modality: str = "", options: ReadOptions = DEFAULTS
+) -> Volume:
     """Decode the files of one series, given in any order, or one folder that holds one series.
 
     Constant volumes pass (a mask may be empty).
@@ -96,38 +155,51 @@ def read_files(paths: Sequence[Path], modality: str = "") -> Volume:
     Args:
         paths: DICOM slices, or one NIfTI file, picture or folder.
         modality: Overrides the files' own, unless "".
+        options: What to do with gaps, tilt and time series.
 
     Raises:
-        DataError: If a folder holds no series or several.
+        DataError: If there is no series, or several.
         UnreadableError: If a file is damaged or not supported.
         DicomGeometryError: If the slices do not form one regular volume.
     """
     first = paths[0]
-    if first.is_dir():
-        found, problems = find_series(first, modality)
-        if len(found) != 1:
-            raise DataError(
-                f"{first}: holds {len(found)} readable series, expected one",
-                observed="; ".join(problem.reason for problem in problems[:3]),
-            )
-        return read_files(found[0].paths, found[0].modality)
     try:
+        if first.is_dir():
+            return _decoded(_only(*find_series(first, modality, options), first))
         kind = _format(first)
-        if kind == "nifti":
-            return nifti.read_nifti(first, modality)
         if kind == "picture":
             return picture.read_picture(first, modality)
+        if kind == "nifti":
+            return _decoded(_only(_single(first, kind, first.parent, modality, options), [], first))
         return read_dicom(paths, modality)
     except OSError as error:
         raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
+    except IrregularError as error:
+        headers = [header for path in paths for header in read_headers(path)]
+        found, _ = sort_into_series(headers, first.parent, modality, options)
+        if not found:
+            raise error
+        return _decoded(_only(found, [], first.parent))
 
 
-def read_volumes(folder: Path | str, modality: str = "") -> tuple[list[Volume], list[Problem]]:
+def _only(found: list[Series], problems: list[Problem], place: Path) -> Series:
+    if len(found) == 1:
+        return found[0]
+    raise DataError(
+        f"{place}: holds {len(found)} readable series, expected one",
+        observed="; ".join(problem.reason for problem in problems[:3]),
+    )
+
+
+def read_volumes(
+    folder: Path | str, modality: str = "", options: ReadOptions = DEFAULTS
+) -> tuple[list[Volume], list[Problem]]:
     """Find and decode everything below ``folder``.
 
     Args:
         folder: Where to look.
         modality: Overrides what files and folder names say, unless "".
+        options: What to do with gaps, tilt and time series.
 
     Returns:
         The volumes, and a problem for each file or series that was left out.
@@ -135,7 +207,7 @@ def read_volumes(folder: Path | str, modality: str = "") -> tuple[list[Volume], 
     Raises:
         DataError: If ``folder`` does not exist.
     """
-    series, problems = find_series(Path(folder), modality)
+    series, problems = find_series(Path(folder), modality, options)
     volumes = []
     for one in series:
         try:
@@ -161,6 +233,22 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
+def _kind_by_name(path: Path) -> str:
+    """Name the format that a file's ending tells ("nifti", "picture"), or ""."""
+    name = path.name.lower()
+    if name.endswith(nifti_file.ENDINGS):
+        return "nifti"
+    return "picture" if name.endswith(picture.ENDINGS) else ""
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A pipe would be waited for, a device read for ever."""
+    if not path.is_file():
+        raise UnreadableError(
+            f"{path}: not a file", cause="it was removed, or is a broken link, a pipe or a device"
+        )
+
+
 def _format(path: Path) -> str:
     """Name the format ("dicom", "nifti", "picture"), or "" for what is no scan.
 
@@ -169,20 +257,18 @@ def _format(path: Path) -> str:
         OSError: If the file cannot be opened.
     """
     name = path.name.lower()
+    if kind := _kind_by_name(path):
+        _refuse_what_is_no_file(path)
+        return kind
+    if name.endswith(DICOM_ENDINGS):
+        _refuse_what_is_no_file(path)
+        return "dicom"
     if not path.is_file():
-        if name.endswith((*nifti_file.ENDINGS, *picture.ENDINGS, *DICOM_ENDINGS)):
-            raise UnreadableError("not a file: a broken link, a pipe or a device")
         return ""
     if name.endswith(nifti_file.HEADER_ENDINGS):
         if nifti_file.pixels_beside(path):
             return ""  # the .img stands for the pair
-        raise UnreadableError("left out: a .hdr without its .img")
-    if name.endswith(nifti_file.ENDINGS):
-        return "nifti"
-    if name.endswith(picture.ENDINGS):
-        return "picture"
-    if name.endswith(DICOM_ENDINGS):
-        return "dicom"
+        raise UnreadableError(f"{path}: left out: a .hdr without its .img")
     with path.open("rb") as file:
         if file.read(132)[128:] == b"DICM":
             return "dicom"
@@ -191,49 +277,47 @@ def _format(path: Path) -> str:
     return ""
 
 
-def _single(path: Path, kind: str, root: Path, modality: str) -> Series:
+def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptions) -> list[Series]:
     """The series of one NIfTI file or picture."""
     below = path.relative_to(root)
     if kind == "nifti":
-        shape, affine, own, volumes = nifti.nifti_grid(path)
-        if volumes > 1:
-            raise UnreadableError(f"{path}: 4D, {volumes} volumes of {shape}")
-        blank = np.broadcast_to(np.float32(0), shape)
-        turned, affine = orientation.reoriented(blank, affine, "RAS")
-        shape = turned.shape[0], turned.shape[1], turned.shape[2]
+        shape, affine, own, count = nifti.nifti_grid(path)
+        shape, affine = orientation.grid_in_ras(shape, affine)
+        spacing = orientation.spacing_of(affine)
     else:
-        shape, affine, own = picture.picture_shape(path), np.eye(4), ""
-    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
-    return Series(
+        shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
+    single = Series(
         key=short_key(below.as_posix()),
         paths=(path,),
         format=kind,
         modality=modality or own or modality_from_name(path, root),
         patient="",
         shape=shape,
-        spacing=(i, j, k),
+        spacing=spacing,
+        options=options,
     )
+    if count == 1:
+        return [single]
+    return [
+        replace(
+            single,
+            key=short_key(below.as_posix(), volume),
+            volume=volume,
+            notes=volume_notes(volume, count),
+        )
+        for volume in chosen_volumes(count, options, str(path))
+    ]
 
 
-def _all_headers(paths: list[Path]) -> tuple[list[SliceHeader], list[Problem]]:
+def _all_headers(paths: list[Path], look: Look) -> tuple[list[SliceHeader], list[Problem]]:
     headers: list[SliceHeader] = []
     problems: list[Problem] = []
-    with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        for path, found in zip(paths, pool.map(_headers_or_reason, paths), strict=True):
-            if isinstance(found, str):
-                problems.append(Problem(path, found))
-            else:
-                headers += found
+    for path, found in zip(paths, look(paths), strict=True):
+        if isinstance(found, str):
+            problems.append(Problem(path, found))
+        else:
+            headers += found
     return headers, problems
-
-
-def _headers_or_reason(path: Path) -> list[SliceHeader] | str:
-    try:
-        return read_headers(path)
-    except LeftOutError as reason:
-        return f"left out: {reason}"
-    except (OSError, UnreadableError) as error:
-        return _reason(error)
 
 
 def _reason(error: Exception) -> str:
