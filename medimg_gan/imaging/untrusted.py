@@ -37,10 +37,11 @@ def refused(path: Path, problem: str, *, cause: str = "a damaged file") -> Itera
         yield
     except (MedimgError, LeftOutError):
         raise
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UnreadableError(f"{path}: cannot be read", observed=reason) from None
     except Exception as error:  # pydicom and its decoders raise many kinds
+        if isinstance(error, OSError) and error.strerror:
+            # The disk's fault, not the file's: callers tell by the cause that it may pass.
+            reason = error.strerror
+            raise UnreadableError(f"{path}: cannot be read", observed=reason) from error
         raise _unreadable(path, problem, error, cause) from None
     except BaseException as error:
         # What decoders written in Rust raise is no Exception.

@@ -22,6 +22,7 @@ from pydicom.dataelem import DataElement
 from medimg_gan.data.cache import build_cache
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.slice_file import JOURNAL, LOCK, PICTURES, SliceFile
 from medimg_gan.errors import DataError, MedimgError
 from medimg_gan.imaging import find_series, read_series, write_nifti
 from medimg_gan.imaging.dicom_header import TAGS
@@ -128,9 +129,15 @@ def cached(folder: Path, cache: Path, **options):
     return index, build_cache(index, 16, cache, **options)
 
 
-def entries(cache: Path) -> list[Path]:
-    """Everything in the folder of caches, hidden or not."""
-    return sorted(cache.iterdir()) if cache.exists() else []
+def assert_no_partial_entry(cache: Path) -> None:
+    """Every scan of the journal is refused or has all its pictures, and nothing else lies there."""
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    assert {path.name for path in folder.iterdir()} == {PICTURES, JOURNAL, LOCK}
+    entries = list(SliceFile(folder, 16).entries().values())
+    assert len(entries) == len((folder / JOURNAL).read_text().splitlines())
+    assert all((entry.count == 0) == bool(entry.reason) for entry in entries)
+    pictures = sum(entry.count for entry in entries)
+    assert (folder / PICTURES).stat().st_size == pictures * 16 * 16 * 2
 
 
 def test_spoilt_files_cost_a_line_each_and_leave_no_partial_cache(healthy, tmp_path):
@@ -144,9 +151,7 @@ def test_spoilt_files_cost_a_line_each_and_leave_no_partial_cache(healthy, tmp_p
         (place / original.name).write_bytes(content)
     write_nifti(seeds.phantom("mri", 20), folder / "good.nii.gz")
     index, cache = cached(folder, tmp_path / "cache")
-    (entry,) = entries(tmp_path / "cache")
-    assert not entry.name.startswith(".")
-    assert {path.name for path in entry.iterdir()} >= {"manifest.json", "rows.csv"}
+    assert_no_partial_entry(tmp_path / "cache")
     decoded = set(cache.rows["scan"])
     assert len(decoded) + len(cache.problems) == len(index.scans)
     assert len(index.scans) + len(index.problems) > 60  # some join into one series
@@ -154,7 +159,7 @@ def test_spoilt_files_cost_a_line_each_and_leave_no_partial_cache(healthy, tmp_p
     assert np.isfinite(cache.pictures).all()
 
 
-def test_where_nothing_can_be_decoded_there_is_no_cache_at_all(tmp_path):
+def test_where_nothing_can_be_decoded_no_picture_is_kept(tmp_path):
     folder = tmp_path / "scans"
     for number in range(3):
         path = write_nifti(seeds.phantom("mri", 20), folder / f"{number}.nii")
@@ -164,4 +169,4 @@ def test_where_nothing_can_be_decoded_there_is_no_cache_at_all(tmp_path):
         path.write_bytes(content + bytes(len(content)))
     with pytest.raises(DataError, match="none of 3 scans"):
         cached(folder, tmp_path / "cache")
-    assert entries(tmp_path / "cache") == []
+    assert_no_partial_entry(tmp_path / "cache")
