@@ -11,12 +11,14 @@ from PIL import Image, ImageOps
 
 from medimg_gan.errors import UnreadableError
 from medimg_gan.files import new_file
+from medimg_gan.imaging.untrusted import refused
 from medimg_gan.imaging.volume import Volume
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+NOT_READABLE = "not a readable picture"
 LARGEST = 2**26
 """Pixels beyond which a header is taken for damaged; a radiograph has 2^24."""
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -45,18 +47,15 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
     Raises:
         UnreadableError: If the file is damaged, or holds several pictures.
     """
-    try:
-        with Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
-            width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
-    except Exception as error:  # Pillow raises many kinds on damaged files
-        raise _unreadable(path, error) from None
-    if width * height > LARGEST:
-        raise UnreadableError(
-            f"{path}: the header claims {width} x {height} pixels",
-            cause="a damaged header, or a file made to fill memory",
-        )
+    with refused(path, NOT_READABLE), Image.open(path) as image:
+        width, height = image.size
+        if width * height > LARGEST:
+            raise UnreadableError(
+                f"{path}: the header claims {width} x {height} pixels",
+                cause="a damaged header, or a file made to fill memory",
+            )
+        frames = getattr(image, "n_frames", 1)
+        turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
     if frames > 1:
         raise UnreadableError(
             f"{path}: {frames} pictures in one file",
@@ -84,14 +83,11 @@ def read_picture(path: Path, modality: str = "") -> Volume:
         UnreadableError: If the file is damaged, or holds several pictures.
     """
     picture_shape(path)
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            unit = "signal" if upright.mode in DEEP_MODES else "display"
-            deep_or_grey = upright.mode in (*DEEP_MODES, "L")
-            pixels = np.asarray(upright if deep_or_grey else upright.convert("RGB"))
-    except Exception as error:
-        raise _unreadable(path, error) from None
+    with refused(path, NOT_READABLE), Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        unit = "signal" if upright.mode in DEEP_MODES else "display"
+        deep_or_grey = upright.mode in (*DEEP_MODES, "L")
+        pixels = np.asarray(upright if deep_or_grey else upright.convert("RGB"))
     values = luminance(pixels) if pixels.ndim == 3 else pixels.astype(np.float32)
     if not np.isfinite(values).all():
         raise UnreadableError(f"{path}: NaN or infinite values")
@@ -117,11 +113,3 @@ def write_picture(image: FloatArray, path: Path) -> Path:
     with new_file(path) as aside:
         Image.fromarray(grey).save(aside, format="PNG")
     return path
-
-
-def _unreadable(path: Path, error: Exception) -> UnreadableError:
-    return UnreadableError(
-        f"{path}: not a readable picture",
-        observed=getattr(error, "strerror", None) or type(error).__name__,
-        cause="a damaged or truncated file",
-    )

@@ -42,8 +42,12 @@ def dicom_seeds(folder: Path) -> list[Path]:
             image.compress(syntax, generate_instance_uid=False)
         image.save_as(folder / f"{syntax.keyword}.dcm")
         seeds.append(folder / f"{syntax.keyword}.dcm")
-    shipped = Path(pydicom.__file__).parent / "data" / "test_files"
-    return seeds + [shipped / f"{name}.dcm" for name in SHIPPED.split()]
+    return seeds + [shipped(name) for name in SHIPPED.split()]
+
+
+def shipped(name: str) -> Path:
+    """One of pydicom's test files."""
+    return Path(pydicom.__file__).parent / "data" / "test_files" / f"{name}.dcm"
 
 
 def nifti_seeds(folder: Path) -> list[Path]:
