@@ -42,8 +42,8 @@ def stored_frames(dataset: Dataset, path: Path) -> np.ndarray:
     syntax = transfer_syntax(dataset)
     cause = "a truncated file, or a compression that is not supported"
     problem = f"pixels cannot be decoded ({syntax_name(dataset)})"
-    frames = int(dataset.get("NumberOfFrames") or 1)
     with refused(path, problem, cause=cause):
+        frames = int(dataset.get("NumberOfFrames") or 1)
         if _is_encapsulated(syntax):
             _refuse_other_sizes(dataset, path, syntax, frames)
             stored = pixel_array(dataset, decoding_plugin=DECODER)
