@@ -85,7 +85,18 @@ def test_no_verb_repeats_what_a_file_says(dicom, place, capfd):
     study = ["--minority-class", "ill", *data, "--only", "mri", *TINY]
     cli.run(
         "augment",
-        [*study, "--classifier-steps", "2", "--seeds", "1", "--arms", "real", "synthetic"],
+        [
+            *study,
+            "--ratio",
+            "4",
+            "--classifier-steps",
+            "2",
+            "--seeds",
+            "1",
+            "--arms",
+            "real",
+            "synthetic",
+        ],
     )
     printed = "".join(capfd.readouterr())
     assert "0002.dcm" in printed  # the damaged file was named
