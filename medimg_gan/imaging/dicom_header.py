@@ -62,9 +62,9 @@ class SliceHeader:
         thickness: Distance to the next slice as the header says, in mm; None if unknown.
         slope, intercept: Stored value -> real value.
         unit: "HU", "signal" or "display".
+        mosaic: Whether it is a Siemens mosaic: all slices of a volume in one picture.
         real_world: "applied" or "not applied" where there is a real-world value map, else "".
         burned_in: Whether Burned In Annotation says that text stands in the pixels.
-        mosaic: Whether it is a Siemens mosaic: all slices of a volume in one picture.
         fault: Why its pixels cannot be used, if they cannot.
     """
 
@@ -86,9 +86,9 @@ class SliceHeader:
     slope: float
     intercept: float
     unit: str
+    mosaic: bool = False
     real_world: str = ""
     burned_in: bool = False
-    mosaic: bool = False
     fault: UnreadableError | None = None
 
 
@@ -216,8 +216,8 @@ def _shared(dataset: Dataset, path: Path, fault: UnreadableError | None) -> dict
         "series_number": str(_read(dataset, "SeriesNumber", path, int) or ""),
         "size": (int(dataset.Rows), int(dataset.Columns)),
         "unit": unit_of(dataset),
-        "burned_in": str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES",
         "mosaic": "MOSAIC" in image_type(dataset),
+        "burned_in": str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES",
         "fault": fault,
     }
 

@@ -153,7 +153,7 @@ def _refuse_rounding(stored: np.ndarray, path: Path) -> dict[str, str]:
     if not np.issubdtype(stored.dtype, np.integer) or stored.dtype.itemsize < 4:
         return {}
     if int(stored.min()) >= -EXACT_IN_FLOAT32 and int(stored.max()) <= EXACT_IN_FLOAT32:
-        return {}
+        return {"stored": stored.dtype.name}
     if stored.dtype.itemsize > 4:
         raise UnreadableError(
             f"{path}: values of type {stored.dtype.name} beyond 2^24",

@@ -309,3 +309,13 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(make_volume, tmp_pat
         write_nifti(make_volume(seed=1), path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_a_scan_of_64_bit_integers_is_refused_but_a_mask_is_read(tmp_path, kind):
+    path = tmp_path / "mask.nii"
+    nib.save(nib.Nifti1Image((ramp(3, 4, 5) % 2).astype(kind), np.eye(4), dtype=kind), path)
+    volumes, (problem,) = read_volumes(tmp_path)
+    assert volumes == []
+    assert f"values of type {np.dtype(kind).name}" in problem.reason
+    np.testing.assert_array_equal(read_files([path]).array, ramp(3, 4, 5) % 2)
