@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
 from medimg_gan.imaging.dicom_geometry import IrregularError
@@ -136,7 +138,8 @@ def _decoded(series: Series) -> Volume:
         volume = dcm2niix.read_part(
             series.paths, series.part, series.volume, series.options.philips_scaling
         )
-        return replace(volume, modality=series.modality, unit=series.unit)
+        affine = volume.affine if series.affine is None else np.array(series.affine)
+        return replace(volume, modality=series.modality, unit=series.unit, affine=affine)
     if series.format == "nifti":
         return nifti.read_nifti(series.paths[0], series.modality, series.volume)
     return read_files(series.paths, series.modality)
@@ -265,7 +268,8 @@ def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptio
     below = path.relative_to(root)
     if kind == "nifti":
         shape, affine, own, count = nifti.nifti_grid(path)
-        shape, spacing = orientation.grid_in_ras(shape, affine)
+        shape, affine = orientation.grid_in_ras(shape, affine)
+        spacing = orientation.spacing_of(affine)
     else:
         shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
     single = Series(
