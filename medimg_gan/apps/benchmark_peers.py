@@ -23,6 +23,8 @@ from medimg_gan.imaging.phantom import make_phantom
 
 Epochs = Callable[[], Iterable[Any]]
 """Gives one pass over the slices, in batches."""
+SLICES_OF_A_VOLUME = 8
+"""Random slices that MONAI draws from a volume at a time."""
 
 
 def phantom_index(folder: Path, patients: int | None) -> Index:
@@ -74,12 +76,42 @@ def numpy_float(folder: Path, size: int, batch: int, workers: int) -> Epochs:
 
 
 def monai_cache(folder: Path, size: int, batch: int, workers: int) -> Epochs:
-    """CacheDataset: every slice a tensor in memory, not copied on use."""
+    """CacheDataset as it comes: every slice in memory, with its metadata, copied on use."""
+    from monai.data.dataset import CacheDataset
+    from monai.transforms.io.dictionary import LoadImaged
+
+    items, _ = _monai_items(folder, size)
+    load = LoadImaged(["image"], reader="NumpyReader", image_only=True)
+    return _monai_loader(CacheDataset(items, load, progress=False), batch, workers)
+
+
+def monai_bare_cache(folder: Path, size: int, batch: int, workers: int) -> Epochs:
+    """CacheDataset at its fastest: bare tensors that are not copied on use."""
     from monai.data.dataset import CacheDataset
 
     items, transform = _monai_items(folder, size)
-    dataset = CacheDataset(items, transform, num_workers=2, progress=False, copy_cache=False)
+    dataset = CacheDataset(items, transform, progress=False, copy_cache=False)
     return _monai_loader(dataset, batch, workers)
+
+
+def monai_volume_cache(folder: Path, size: int, batch: int, workers: int) -> Epochs:
+    """CacheDataset of whole volumes: several random slices of each, as for 3D training."""
+    from monai.data.dataset import CacheDataset
+    from monai.data.utils import list_data_collate
+    from monai.transforms.compose import Compose
+    from monai.transforms.croppad.dictionary import RandSpatialCropSamplesd
+    from monai.transforms.io.dictionary import LoadImaged
+    from monai.transforms.utility.dictionary import SqueezeDimd
+
+    items = [{"image": str(path)} for path in sorted((folder / f"nii-{size}").glob("*.nii"))]
+    several = min(batch, SLICES_OF_A_VOLUME)
+    steps = [
+        LoadImaged(["image"], ensure_channel_first=True, image_only=True),
+        RandSpatialCropSamplesd(["image"], (-1, -1, 1), several, random_size=False),
+        SqueezeDimd(["image"], dim=-1),
+    ]
+    dataset = CacheDataset(items, Compose(steps), progress=False)
+    return _monai_loader(dataset, batch // several, workers, collate_fn=list_data_collate)
 
 
 def monai_persistent(folder: Path, size: int, batch: int, workers: int) -> Epochs:
@@ -194,8 +226,10 @@ CONTENDERS = {
     "numpy-float": Contender("numpy gather and conversion, float32", numpy_float, workers=(0,)),
     "stream": Contender("our warm cache, Stream, float32", ours_stream, workers=(0,)),
     "loader": Contender("our warm cache in MONAI's DataLoader, float32", ours_monai),
-    "cache": Contender("MONAI CacheDataset", monai_cache),
-    "persistent": Contender("MONAI PersistentDataset", monai_persistent),
+    "volume-cache": Contender("MONAI CacheDataset of volumes, random slices", monai_volume_cache),
+    "cache": Contender("MONAI CacheDataset of slices, defaults", monai_cache),
+    "bare-cache": Contender("MONAI CacheDataset of slices, bare, no copies", monai_bare_cache),
+    "persistent": Contender("MONAI PersistentDataset of slices", monai_persistent),
     "torchio": Contender("TorchIO Queue", torchio_queue, "torchio"),
     "png": Contender("folder of PNGs read by torchvision", png_torchvision, "torchvision"),
     "uncached": Contender("MONAI Dataset without a cache", monai_uncached),
