@@ -1,7 +1,10 @@
+import sys
+
 import pytest
 import torch
 
 from medimg_gan.augmentations import DiffAugment
+from medimg_gan.classify import classical_augmentation
 
 
 def blob(count=16, size=32):
@@ -105,3 +108,35 @@ def test_gradient_flows_to_the_images():
     DiffAugment(1.0, mirror=True)(images).sum().backward()
     assert images.grad is not None
     assert images.grad[:, :, 10:22, 10:22].abs().min() > 0
+
+
+def calls_of(work) -> int:
+    """Calls that Python makes, of functions of its own and of libraries."""
+    count = 0
+
+    def note(_frame, event, _argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    work()  # what happens once only is done
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        DiffAugment(0.7, mirror=True),
+        lambda images: classical_augmentation(images, True, torch.Generator()),
+    ],
+    ids=["what the critic sees", "what classifiers learn from"],
+)
+def test_a_batch_is_augmented_as_a_whole_where_it_lies(augment):
+    calls = [calls_of(lambda size=size: augment(torch.zeros(size, 1, 8, 8))) for size in (2, 64)]
+    assert calls[0] == calls[1]
+    elsewhere = torch.zeros(4, 1, 8, 8, device="meta")  # stands for a GPU, which tests may lack
+    assert augment(elsewhere).device.type == "meta"

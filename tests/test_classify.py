@@ -118,6 +118,12 @@ def test_stream_is_a_function_of_its_position():
     assert not torch.equal(first(5)["image"], first(6)["image"])
 
 
+def test_batches_lie_where_the_classifier_learns():
+    training = training_set(*blobs(20, seed=0), augmented=True)
+    batch = stream_of(training, 8, 0, "meta")(0)  # stands for a GPU, which tests may lack
+    assert {value.device.type for value in batch.values()} == {"meta"}
+
+
 def test_sampling_follows_the_chances():
     labels = np.array([0] * 9 + [1])
     images = np.zeros((10, 1, 4, 4), np.float32)

@@ -41,11 +41,14 @@ class TrainingSet:
     mirror: bool = False
 
 
-def stream_of(training: TrainingSet, batch_size: int, seed: int) -> Stream:
+def stream_of(
+    training: TrainingSet, batch_size: int, seed: int, device: torch.device | str = "cpu"
+) -> Stream:
     """The batches of a training set, as a pure function of their position.
 
-    Without ``sampling``, epochs are shuffled and run on without a gap, so that every batch is full
-    and every slice is seen equally often; with it, each batch is drawn with replacement.
+    Whole batches go to ``device`` and are augmented there. Without ``sampling``, epochs are
+    shuffled and run on without a gap, so that every batch is full and every slice is seen equally
+    often; with it, each batch is drawn with replacement.
     """
     # "W" copies what is read-only (a memory map), which torch cannot hold.
     images = torch.from_numpy(np.require(training.images, np.float32, ["C", "W"]))
@@ -60,7 +63,7 @@ def stream_of(training: TrainingSet, batch_size: int, seed: int) -> Stream:
             generator = np.random.default_rng([seed, 1, position])
             indices = generator.choice(count, batch_size, p=training.sampling)
         chosen = torch.from_numpy(indices)
-        batch = {"image": images[chosen], "label": labels[chosen]}
+        batch = {"image": images[chosen].to(device), "label": labels[chosen].to(device)}
         if training.augmented:
             random = torch.Generator().manual_seed(_word(seed, position))
             batch["image"] = classical_augmentation(batch["image"], training.mirror, random)
@@ -88,7 +91,8 @@ def classical_augmentation(images: Tensor, mirror: bool, random: torch.Generator
     # Grid coordinates run from -1 to 1 on both axes, hence the aspect in the mixed terms.
     across = torch.stack([flip * cosine, -flip * sine * height / width, 2 * SHIFT_SHARE * right], 1)
     along = torch.stack([sine * width / height, cosine, 2 * SHIFT_SHARE * down], 1)
-    grid = F.affine_grid(torch.stack([across, along], 1), list(images.shape), align_corners=False)
+    matrices = torch.stack([across, along], 1).to(images.device)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

@@ -102,7 +102,8 @@ def fit_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=config.steps + 1
     )
-    stream, weights = stream_of(training, config.batch_size, seed), training.loss_weights
+    stream = stream_of(training, config.batch_size, seed, device)
+    weights = training.loss_weights
     loss_weights = None if weights is None else torch.from_numpy(weights).float().to(device)
     best, best_rank = None, (-1.0, -1.0)
     for step in range(config.steps):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
 
+from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.index import Scan
 from medimg_gan.data.transforms import Slices, slicing_pipeline
 from medimg_gan.errors import MedimgError
@@ -98,7 +98,7 @@ def decoded(
         blank_below: Share of pixels above background from which a slice is kept.
         workers: Processes at the most.
     """
-    workers = min(workers, len(os.sched_getaffinity(0))) if len(scans) >= WORTH_WORKERS else 0
+    workers = min(workers, usable_cores()) if len(scans) >= WORTH_WORKERS else 0
     # One scan ahead for each worker, or memory would grow with what waits to be written.
     ahead = {"prefetch_factor": 1} if workers else {}
     scans_of = _Scans(scans, size, blank_below)

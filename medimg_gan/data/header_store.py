@@ -25,15 +25,17 @@ from typing import Any, TypeVar
 from pydicom.uid import UID
 
 from medimg_gan.console import progress, say
+from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.pseudonyms import pseudonym
+from medimg_gan.imaging import dicom_header, dicom_kind
 from medimg_gan.imaging.dicom_header import SliceHeader
 from medimg_gan.imaging.read import Found, look_into
 from medimg_gan.imaging.series import DICOM_MODALITIES, short_key
 
 ResultT = TypeVar("ResultT")
 NAME = "headers.sqlite"
-FORMAT = 1
-"""Raise when what a header says changes meaning."""
+SOURCES = tuple(Path(file) for file in (__file__, dicom_header.__file__, dicom_kind.__file__))
+"""Code that decides what a header says: when it changes, all is read anew."""
 FIELDS = tuple(field.name for field in fields(SliceHeader) if field.name not in ("path", "fault"))
 TABLE = "CREATE TABLE headers (file BLOB PRIMARY KEY, size INT, changed INT, said TEXT)"
 MODALITIES_KEPT = {*DICOM_MODALITIES, "PT", "NM", "US", "MG", "OT", "SC"}
@@ -66,8 +68,9 @@ class HeaderStore:
     def __init__(self, folder: Path, key: bytes) -> None:
         self.path = folder / NAME
         self.key = key
-        words = json.dumps([FORMAT, FIELDS]).encode() + hashlib.blake2b(key).digest()
-        self.version = zlib.crc32(words) >> 1  # SQLite keeps a signed number
+        self.usable = True
+        words = [hashlib.blake2b(key).digest(), *(source.read_bytes() for source in SOURCES)]
+        self.version = zlib.crc32(b"".join(words)) >> 1  # SQLite keeps a signed number
 
     def __call__(self, paths: Sequence[Path]) -> list[Found]:
         """The slices of each file, without identity in them, or why it cannot be used."""
@@ -89,7 +92,7 @@ class HeaderStore:
         if not paths:
             return
         look = partial(look_without_identity, key=self.key)
-        workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        workers = min(MOST_WORKERS, usable_cores())
         with progress("reading headers", len(paths), "files") as ticker:
             parallel = len(paths) >= WORTH_WORKERS and workers > 1
             with _mapped(workers) if parallel else _here() as mapped:
@@ -111,12 +114,13 @@ class HeaderStore:
 
     def _try(self, work: Callable[[sqlite3.Connection], ResultT], otherwise: ResultT) -> ResultT:
         """Use the store in one transaction; without it, a search is slower and no worse."""
-        for _ in range(2):
+        for _ in range(2 if self.usable else 0):
             try:
                 with closing(self._opened()) as store, store:
                     return work(store)
             except sqlite3.OperationalError as error:  # locked for long, a full disk
                 say(f"  note: what headers said is not remembered: {self.path.name}: {error}")
+                self.usable = False
                 return otherwise
             except (sqlite3.DatabaseError, ValueError, TypeError):  # damaged
                 self.path.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ by a hash; no path, no name.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -20,6 +19,11 @@ from typing import IO, Any
 import numpy as np
 
 from medimg_gan.console import say
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 PICTURES, JOURNAL, LOCK = "slices.int16", "scans.jsonl", "lock"
 KEPT_AFTER_SECONDS = 5.0
@@ -176,6 +180,8 @@ def _packed(values: Any) -> Any:
 
 def _wait_for(lock: IO[bytes]) -> None:
     """The system lets go of it when the file is closed, or the process ends."""
+    if fcntl is None:
+        return
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
