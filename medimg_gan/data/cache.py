@@ -27,7 +27,7 @@ from medimg_gan.data.transforms import Slices, slicing_pipeline
 from medimg_gan.errors import DataError, MedimgError
 from medimg_gan.runs import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 """Raise when what a cache holds changes meaning."""
 
 BLANK_BELOW = 0.01
@@ -43,7 +43,7 @@ class SliceCache:
     Attributes:
         pictures: (N, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
         rows: N rows: scan (number), series, patient, modality, label, split, position, area,
-            index (slice number), low, high (the scale's raw values), pixel_mm,
+            area_<mask value>, index (slice number), low, high (the scale's raw values), pixel_mm,
             unit.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
@@ -178,7 +178,7 @@ def _rows(number: int, slices: Slices) -> pd.DataFrame:
             "scan": number,
             "index": slices.index,
             "position": slices.position,
-            "area": slices.area,
+            **slices.areas.columns(),
             "low": slices.low,
             "high": slices.high,
             "pixel_mm": slices.pixel_mm,
