@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,48 +114,69 @@ def _label_counts(
     return dict(zip(values.tolist(), table, strict=True)), table.sum(axis=0)
 
 
-def mask_names_of(config: DataConfig, of_data: Mapping[int, str]) -> Mapping[int, str]:
-    """What a mask's values are called, the most important first.
+@dataclass(frozen=True)
+class Labelling:
+    """How masks become classes, the same way over a whole data set.
 
-    The user's ``--mask-label`` goes before names that came with the data. Those are taken with
-    the highest value first: where values are nested, they count up from the organ to the lesion
-    (liver 1, tumour 2; in BraTS 4 is enhancing tumour), and a slice with both is the lesion's.
+    Attributes:
+        names: Scan number -> mask value (or ``ANY``) -> name, the most important first.
+        other: Class of a slice of a masked scan without any of them.
+        least_area: mm2 from which a label counts as present.
     """
-    given = mask_names(config.mask_label)
-    return given or {value: of_data[value] for value in sorted(of_data, reverse=True)} or UNNAMED
 
+    names: dict[int, dict[int, str]]
+    other: str
+    least_area: float
 
-def classes_of_slices(
-    areas: pd.DataFrame, names: Mapping[int, str], least_area: float
-) -> pd.Series:
-    """The class of each slice: the first name, in order, whose area reaches ``least_area``.
+    @classmethod
+    def of(cls, config: DataConfig, of_data: Mapping[int, Mapping[int, str]]) -> Labelling:
+        """The user's ``--mask-label``, else the names that came with the data, else ``UNNAMED``.
 
-    Values with one name are taken together. Other slices are 'no-<name>' where there is one
-    name, else ``BACKGROUND``.
+        Names of the data are ranked by the highest value that they have anywhere: where values
+        are nested, they count up from the organ to the lesion (liver 1, tumour 2; in BraTS 4 is
+        enhancing tumour), and a slice with both is the lesion's.
 
-    Args:
-        areas: Columns of :meth:`MaskAreas.columns`; a value that a mask lacks may be NaN.
-        names: Mask value (or ``ANY``) -> name, the most important first.
-        least_area: mm2.
-    """
-    distinct = list(dict.fromkeys(names.values()))
-    other = f"no-{distinct[0]}" if len(distinct) == 1 else BACKGROUND
-    classes = pd.Series(other, index=areas.index, dtype=object)
-    for name in reversed(distinct):
-        values = [value for value, given in names.items() if given == name]
-        classes[_area_of(areas, values) >= least_area] = name
-    return classes
+        Args:
+            config: ``mask_label`` and ``mask_min_area``.
+            of_data: Number of each scan that has a mask -> value -> name, as the data say.
+        """
+        given = mask_names(config.mask_label)
+        rank: dict[str, int] = {}
+        for value, name in (pair for names in of_data.values() for pair in names.items()):
+            rank[name] = max(value, rank.get(name, 0))
+        names = {}
+        for scan, own in of_data.items():
+            ordered = sorted(own, key=lambda value: (-rank[own[value]], own[value], value))
+            names[scan] = given or {value: own[value] for value in ordered} or UNNAMED
+        distinct = {name for own in names.values() for name in own.values()}
+        other = f"no-{min(distinct)}" if len(distinct) == 1 else BACKGROUND
+        return cls(names, other, config.mask_min_area)
 
+    def classes(self, scan: int, areas: pd.DataFrame) -> pd.Series:
+        """The class of each slice: the first name whose area reaches ``least_area``.
 
-def slices_with_unnamed(areas: pd.DataFrame, names: Mapping[int, str]) -> dict[int, int]:
-    """Mask values that nobody named -> in how many slices they are marked."""
-    if ANY in names:
-        return {}
-    prefix = f"{AREA}_"
-    columns = [str(name) for name in areas.columns if str(name).startswith(prefix)]
-    values = [int(name.removeprefix(prefix)) for name in columns]
-    found = {value: int((areas[f"{prefix}{value}"] > 0).sum()) for value in values}
-    return {value: found[value] for value in sorted(found) if value not in names and found[value]}
+        Values with one name are taken together.
+
+        Args:
+            scan: Its number.
+            areas: Its slices, with :meth:`MaskAreas.columns`; a value that it lacks may be NaN.
+        """
+        names = self.names[scan]
+        classes = pd.Series(self.other, index=areas.index, dtype=object)
+        for name in reversed(list(dict.fromkeys(names.values()))):
+            values = [value for value, given in names.items() if given == name]
+            classes[_area_of(areas, values) >= self.least_area] = name
+        return classes
+
+    def slices_with_unnamed(self, scan: int, areas: pd.DataFrame) -> Counter[int]:
+        """Mask values that nobody named -> in how many slices they are marked."""
+        if ANY in self.names[scan]:
+            return Counter()
+        prefix = f"{AREA}_"
+        columns = [str(name) for name in areas.columns if str(name).startswith(prefix)]
+        values = {int(name.removeprefix(prefix)): name for name in columns}
+        marked = {value: int((areas[name] > 0).sum()) for value, name in values.items()}
+        return Counter({value: n for value, n in marked.items() if value not in self.names[scan]})
 
 
 def _area_of(areas: pd.DataFrame, values: list[int]) -> pd.Series:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from medimg_gan.console import say
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
-from medimg_gan.data.masks import classes_of_slices, mask_names_of, slices_with_unnamed
+from medimg_gan.data.masks import Labelling
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
@@ -88,8 +87,8 @@ def prepare(
     cache = build_cache(index, size, config.cache, strict=config.strict)
     rows, classes = cache.rows, ()
     if labelled:
-        names = [mask_names_of(config, scan.mask_names) for scan in index.scans]
-        rows, classes = _labelled(cache.rows, names, config.mask_min_area, must_have)
+        masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
+        rows, classes = _labelled(cache.rows, Labelling.of(config, masked), must_have)
     stratum = "label" if classes else "modality"
     rows["split"] = _split_column(rows, stratum, seed, must_have)
     save_split(rows, folder / SPLIT_FILE)
@@ -138,16 +137,15 @@ def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
 
 
 def _labelled(
-    rows: pd.DataFrame, names: Sequence[Mapping[int, str]], least_area: float, must_have: str
+    rows: pd.DataFrame, labelling: Labelling, must_have: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Rows that have a label (all, when there are no labels at all), and the class names."""
     rows = rows.copy()
-    masked = rows[rows["area"].notna()]
     unnamed: Counter[int] = Counter()
-    for number, slices in masked.groupby("scan"):
-        of_scan = names[int(str(number))]
-        rows.loc[slices.index, "label"] = classes_of_slices(slices, of_scan, least_area)
-        unnamed += Counter(slices_with_unnamed(slices, of_scan))
+    for number, slices in rows[rows["area"].notna()].groupby("scan"):
+        scan = int(str(number))
+        rows.loc[slices.index, "label"] = labelling.classes(scan, slices)
+        unnamed += labelling.slices_with_unnamed(scan, slices)
     for value in sorted(unnamed):
         say(
             f"  note: masks hold the value {value} in {unnamed[value]} slices; nothing names it, "

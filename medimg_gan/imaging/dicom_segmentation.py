@@ -151,7 +151,7 @@ def _moved(
     if own_shape[0] == 1:
         step[:3, 0] = 0  # one plane has no distance to the next
     whole = np.rint(step)
-    in_plane = np.abs(whole[:3, 1:]).sum(axis=0)
+    in_plane = np.abs(whole[:3, 1:3]).sum(axis=0)
     between = np.count_nonzero(whole[:3, 0])  # a step of several slices is fine
     reach = np.array([*own_shape, 1])  # an error of the step grows over the grid
     if np.abs((step - whole) * reach).max() > 0.1 or (in_plane != 1).any() or between > 1:

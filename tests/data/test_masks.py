@@ -8,13 +8,11 @@ import pytest
 from medimg_gan.data.masks import (
     BACKGROUND,
     UNNAMED,
-    classes_of_slices,
-    mask_names_of,
+    Labelling,
     measure_mask,
-    slices_with_unnamed,
 )
 from medimg_gan.data.prepare import prepare
-from medimg_gan.data.settings import ANY, DataConfig, mask_names
+from medimg_gan.data.settings import DataConfig, mask_names
 from medimg_gan.errors import ConfigError, LabelError
 
 AFFINE = np.diag([2.0, 3.0, 5.0, 1.0])
@@ -57,6 +55,16 @@ def test_an_image_is_no_mask(tmp_path):
         measure_mask(tmp_path / "scan.nii", (8, 8, 8), AFFINE)
 
 
+def classes(labels, *, of_data=None, **areas) -> list[str]:
+    """Classes of one scan's slices, from areas in mm2 by value."""
+    config = DataConfig(mask_label=tuple(labels.split()))
+    return labelling_of(config, of_data or {}).classes(0, table(**areas)).tolist()
+
+
+def labelling_of(config, *of_data) -> Labelling:
+    return Labelling.of(config, dict(enumerate(of_data)))
+
+
 def table(**columns):
     frame = pd.DataFrame(columns)
     frame["area"] = frame.fillna(0).sum(axis=1)
@@ -64,42 +72,50 @@ def table(**columns):
 
 
 def test_the_first_name_that_is_present_is_a_slices_class():
-    areas = table(area_2=[0, 20, 20, 0], area_4=[0, 0, 12, 12])
-    first = classes_of_slices(areas, {4: "enhancing", 2: "edema"}, 10)
-    assert first.tolist() == [BACKGROUND, "edema", "enhancing", "enhancing"]
-    other = classes_of_slices(areas, {2: "edema", 4: "enhancing"}, 10)
-    assert other.tolist() == [BACKGROUND, "edema", "edema", "enhancing"]
+    areas = {"area_2": [0, 20, 20, 0], "area_4": [0, 0, 12, 12]}
+    first = classes("4=enhancing 2=edema", **areas)
+    assert first == [BACKGROUND, "edema", "enhancing", "enhancing"]
+    other = classes("2=edema 4=enhancing", **areas)
+    assert other == [BACKGROUND, "edema", "edema", "enhancing"]
 
 
 def test_the_least_area_counts_for_each_label_by_itself():
-    areas = table(area_2=[20, 9], area_4=[9, 9])
-    assert classes_of_slices(areas, {4: "e", 2: "o"}, 10).tolist() == ["o", BACKGROUND]
-    assert classes_of_slices(areas, UNNAMED, 10).tolist() == ["tumor", "tumor"]
+    areas = {"area_2": [20, 9], "area_4": [9, 9]}
+    assert classes("4=e 2=o", **areas) == ["o", BACKGROUND]
+    assert classes("", **areas) == ["tumor", "tumor"]
 
 
 def test_values_of_one_name_are_taken_together():
-    areas = table(area_1=[6, 0], area_4=[6, 6])
-    assert classes_of_slices(areas, {1: "core", 4: "core"}, 10).tolist() == ["core", "no-core"]
+    assert classes("1=core 4=core", area_1=[6, 0], area_4=[6, 6]) == ["core", "no-core"]
 
 
 def test_a_value_that_a_scan_lacks_is_no_area():
-    areas = table(area_1=[12.0, np.nan], area_2=[np.nan, 12.0])
-    assert classes_of_slices(areas, {2: "b", 1: "a"}, 10).tolist() == ["a", "b"]
-    assert classes_of_slices(areas, {7: "c"}, 10).tolist() == ["no-c", "no-c"]
+    areas = {"area_1": [12.0, np.nan], "area_2": [np.nan, 12.0]}
+    assert classes("2=b 1=a", **areas) == ["a", "b"]
+    assert classes("7=c", **areas) == ["no-c", "no-c"]
 
 
 def test_the_user_names_before_the_data_and_the_data_highest_first():
     of_data = {1: "liver", 2: "cancer"}
-    plain = mask_names_of(DataConfig(), of_data)
-    assert list(plain.items()) == [(2, "cancer"), (1, "liver")]
-    assert mask_names_of(DataConfig(mask_label=("lesion",)), of_data) == {ANY: "lesion"}
-    assert mask_names_of(DataConfig(), {}) == UNNAMED
+    areas = {"area_1": [20, 20], "area_2": [0, 20]}
+    assert classes("", of_data=of_data, **areas) == ["liver", "cancer"]
+    assert classes("lesion", of_data=of_data, **areas) == ["lesion", "lesion"]
+    assert labelling_of(DataConfig(), {}).names == {0: UNNAMED}
+
+
+def test_one_data_set_has_one_priority_and_one_word_for_nothing():
+    labelling = labelling_of(DataConfig(), {1: "a", 2: "b"}, {1: "b", 3: "a"}, {1: "a"})
+    assert [list(names.values()) for names in labelling.names.values()] == [
+        ["a", "b"], ["a", "b"], ["a"],
+    ]  # fmt: skip
+    assert labelling.classes(2, table(area_1=[0.0])).tolist() == [BACKGROUND]
 
 
 def test_unnamed_values_are_counted():
     areas = table(area_1=[1, 0, 1], area_2=[0, 5, 5])
-    assert slices_with_unnamed(areas, {2: "edema"}) == {1: 2}
-    assert slices_with_unnamed(areas, UNNAMED) == {}
+    config = DataConfig(mask_label=("2=edema",))
+    assert labelling_of(config, {}).slices_with_unnamed(0, areas) == {1: 2}
+    assert labelling_of(DataConfig(), {}).slices_with_unnamed(0, areas) == {}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import Volume, read_series, write_dicom
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of names that are pseudonyms
+
 SHAPE = (10, 12, 6)
 
 
@@ -189,8 +191,9 @@ def test_segments_label_slices_by_name_even_where_numbers_differ(tmp_path, setti
         labels = ("edema", "enhancing") if number % 2 else ("enhancing", "edema")
         pixels = marks() if number % 2 else marks()[..., ::-1]
         draw(sources, pixels, tmp_path / "d" / f"P{number}" / "seg.dcm", labels=labels)
-    prepared = prepare(settings(), (), size=32, seed=0, folder=tmp_path / "run")
-    rows = prepared.cache.rows
+    config = settings(layout="{patient}")
+    rows = prepare(config, (), size=32, seed=0, folder=tmp_path / "run").cache.rows
     assert set(rows["label"]) == {"background", "edema", "enhancing"}
     by_index = rows.groupby("index")["label"].apply(set)
     assert by_index[3] == {"enhancing"}  # only that segment lies there, whatever its number
+    assert len(by_index[2]) == 1  # both lie there: one priority for the whole data set
