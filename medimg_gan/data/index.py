@@ -114,7 +114,7 @@ def survey(config: DataConfig) -> Index:
     assert config.data is not None, "apps fill in the phantom before they index"
     root, table_path = _root_and_table(config)
     rows = read_table(table_path, root) if table_path else {}
-    series, problems = find_series(root, modality=config.modality)
+    series, problems = find_series(root, config.modality, config.read_options)
     sources = gather_sources(series, problems, root, config, rows.values())
     # Beside the cache, not in it: deleting a cache must not rename the patients.
     key = project_key(config.cache.parent)

@@ -54,6 +54,7 @@ class Sources:
     Attributes:
         layouts: Known layouts among the files.
         layout_facts: Path -> what its layout says.
+        channels: Path of a 4D file -> what its volumes are called.
         pattern_masks: What ``--mask`` matches.
         segmentation_of: First file of a DICOM series -> its DICOM SEG.
         mask_names: Mask file -> value -> name, where the data name them.
@@ -63,6 +64,7 @@ class Sources:
 
     layouts: list[Layout]
     layout_facts: dict[str, LayoutFacts]
+    channels: dict[str, tuple[str, ...]]
     pattern_masks: PatternMasks
     segmentation_of: dict[Path, Path]
     mask_names: dict[Path, Mapping[int, str]]
@@ -96,6 +98,7 @@ def gather_sources(
     return Sources(
         layouts,
         facts,
+        {path: names for layout in layouts for path, names in layout.channels.items()},
         patterned,
         segmentations.of_series,
         {**named, **segmentations.names},
@@ -137,18 +140,19 @@ def describe(
         or (root / told.mask if told.mask else None)
     )
     names = sources.mask_names.get(mask, {}) if mask else {}
+    channels = sources.channels.get(path, ())[item.volume or 0 :]
     return Scan(
         series=item,
         path=path,
         patient=pseudonym(patient or path, key),
         modality=modality,
-        sequence=row.sequence or named.get("sequence") or told.sequence,
+        sequence=row.sequence or named.get("sequence") or (*channels, told.sequence)[0],
         label=row.label or named.get("label") or ("" if mask else folders.get("label", "")),
         mask=mask,
         mask_names=names,
         split=row.split or named.get("split") or folders.get("split", ""),
         patient_known=bool(patient),
-        notes=(*getattr(item, "notes", ()), *_mask_note(mask, names)),
+        notes=(*item.notes, *_mask_note(mask, names)),
     )
 
 

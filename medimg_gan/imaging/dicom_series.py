@@ -1,17 +1,27 @@
-"""Sort slice headers into series: by UID and plane, then by kind where positions repeat."""
+"""Sort slice headers into series: by UID and plane, then by kind where positions repeat.
+
+What then is no single regular volume goes to :mod:`dicom_irregular`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from medimg_gan.errors import DicomGeometryError, UnreadableError
-from medimg_gan.imaging import orientation
-from medimg_gan.imaging.dicom_geometry import Stack, repeats, same_plane, stack
-from medimg_gan.imaging.dicom_header import SliceHeader
+from medimg_gan.imaging import dicom_irregular, orientation
+from medimg_gan.imaging.dicom_geometry import (
+    IrregularError,
+    MosaicError,
+    Stack,
+    images_by_place,
+    repeats,
+    same_plane,
+    stack,
+)
+from medimg_gan.imaging.dicom_header import ACQUISITION, ECHO, IMAGE_TYPE, SliceHeader
 from medimg_gan.imaging.dicom_kind import ENHANCED
 from medimg_gan.imaging.series import (
     DICOM_MODALITIES,
@@ -20,14 +30,14 @@ from medimg_gan.imaging.series import (
     modality_from_name,
     short_key,
 )
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 SCANNERS = ("CT", "MR", "PT")
 """Modalities whose images belong into volumes: several without geometry are refused."""
-IMAGE_TYPE, ECHO, ACQUISITION = range(3)
 
 
 def sort_into_series(
-    headers: Iterable[SliceHeader], root: Path, modality: str
+    headers: Iterable[SliceHeader], root: Path, modality: str, options: ReadOptions = DEFAULTS
 ) -> tuple[list[Series], list[Problem]]:
     """Every series that forms a volume, and a problem for each that does not.
 
@@ -35,6 +45,7 @@ def sort_into_series(
         headers: All slices found below ``root``, in any order.
         root: Folders below it may tell the modality where DICOM does not.
         modality: Overrides what files and folders say, unless "".
+        options: What to do with slices that form no single regular volume.
     """
     unique, problems = _without_copies(headers)
     series: list[Series] = []
@@ -43,7 +54,7 @@ def sort_into_series(
         problems += odd
         for part in (part for plane in planes for part in _by_kind(plane)):
             try:
-                series.append(_described(part, root, modality))
+                series += _series_of(part, root, modality, options)
             except (DicomGeometryError, UnreadableError) as error:
                 problems.append(Problem(part[0].path.parent, error.one_line()))
     return series, problems
@@ -61,7 +72,14 @@ def checked_stack(headers: list[SliceHeader]) -> Stack:
             raise header.fault
     first = headers[0]
     number = f" (series {first.series_number})" if first.series_number else ""
-    return stack(headers, f"{first.path.parent}{number}")
+    place = f"{first.path.parent}{number}"
+    if first.mosaic:
+        raise MosaicError(
+            f"{place}: Siemens mosaics",
+            observed="all slices of a volume stand side by side in one picture",
+            cause="an EPI series exported in mosaic form",
+        )
+    return stack(headers, place)
 
 
 def _without_copies(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[Problem]]:
@@ -89,15 +107,24 @@ def _by_uid(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
         alone = _stands_alone(header)
         place = header.path if alone else header.series or header.path.parent
         groups[header.patient, place].append(header)
-    return list(groups.values())
+    return [part for group in groups.values() for part in _whole_volumes(group)]
 
 
 def _stands_alone(header: SliceHeader) -> bool:
-    """Enhanced files are whole volumes; screenshots and radiographs are whole pictures."""
-    if header.storage in ENHANCED:
-        return True
+    """Screenshots and radiographs are whole pictures."""
     flat = header.position is None or header.orientation is None
     return flat and (header.modality not in SCANNERS or header.unit == "display")
+
+
+def _whole_volumes(group: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Enhanced files are volumes each, unless they show one place at several times."""
+    if group[0].storage not in ENHANCED:
+        return [group]
+    files: dict[Path, list[SliceHeader]] = defaultdict(list)
+    for header in group:
+        files[header.path].append(header)
+    places = {frozenset(images_by_place(frames)) for frames in files.values()}
+    return [group] if len(places) == 1 else list(files.values())
 
 
 def _by_plane(group: list[SliceHeader]) -> tuple[list[list[SliceHeader]], list[Problem]]:
@@ -129,39 +156,78 @@ def _by_plane(group: list[SliceHeader]) -> tuple[list[list[SliceHeader]], list[P
 
 
 def _by_kind(plane: list[SliceHeader]) -> list[list[SliceHeader]]:
-    """Split where positions repeat, if image type, echo or (CT) acquisition explain it."""
-    if plane[0].position is None or plane[0].storage in ENHANCED or not repeats(plane):
+    """Split where positions repeat, if image type, echo or (CT) acquisition explain it.
+
+    The best split leaves no position twice; the next best each as often as every other, which
+    makes time series.
+    """
+    enhanced = plane[0].storage in ENHANCED  # dcm2niix splits the frames of one file
+    if plane[0].position is None or enhanced or plane[0].mosaic or not repeats(plane):
         return [plane]
     choices = [(IMAGE_TYPE,), (ECHO,), (IMAGE_TYPE, ECHO)]
-    # In MR an acquisition number counts time points: that is a 4D series, and refused as one.
+    # In MR an acquisition number counts time points: that is one 4D series.
     choices += [(ACQUISITION,), (IMAGE_TYPE, ACQUISITION)] if plane[0].modality == "CT" else []
-    for choice in choices:
-        parts: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
-        for header in plane:
-            parts[tuple(header.kinds[kind] for kind in choice)].append(header)
-        if not any(repeats(part) or len(part) == 1 for part in parts.values()):
-            return list(parts.values())
+    splits = [_split_by(choice, plane) for choice in choices]
+    for split in splits:
+        if not any(repeats(part) or len(part) == 1 for part in split):
+            return split
+    for split in splits:
+        counts = [set(images_by_place(part).values()) for part in split]
+        if all(len(images) == 1 for images in counts):
+            return split
     return [plane]
 
 
-def _described(headers: list[SliceHeader], root: Path, modality: str) -> Series:
-    grid = checked_stack(headers)
-    first = grid.slices[0]
-    blank = np.broadcast_to(np.float32(0), grid.shape)
-    turned, affine = orientation.reoriented(blank, grid.affine, "RAS")
-    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+def _split_by(choice: tuple[int, ...], plane: list[SliceHeader]) -> list[list[SliceHeader]]:
+    parts: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
+    for header in plane:
+        parts[tuple(header.kinds[kind] for kind in choice)].append(header)
+    return list(parts.values())
+
+
+def _series_of(
+    headers: list[SliceHeader], root: Path, modality: str, options: ReadOptions, *notes: str
+) -> list[Series]:
+    """One series of a regular stack; what the options make of any other."""
+    try:
+        grid = checked_stack(headers)
+    except IrregularError as error:
+        if parts := dicom_irregular.regular_parts(headers, error, options):
+            return [
+                series
+                for part, note in parts
+                for series in _series_of(part, root, modality, options, *notes, note)
+            ]
+        base = _described(headers, root, modality, options, notes)
+        return dicom_irregular.converted(base, headers, error)
+    base = _described(list(grid.slices), root, modality, options, notes)
+    shape, spacing = orientation.grid_in_ras(grid.shape, grid.affine)
+    return [replace(base, shape=shape, spacing=spacing)]
+
+
+def _described(
+    headers: list[SliceHeader],
+    root: Path,
+    modality: str,
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> Series:
+    """The series of these slices, but for its grid."""
+    first = headers[0]
     uid = first.series or first.path.relative_to(root)
     direction = [round(value, 2) + 0.0 for value in first.orientation or ()]
-    alone = first.image if _stands_alone(first) else ""
-    paths = tuple(dict.fromkeys(header.path for header in grid.slices))
+    alone = first.image if _stands_alone(first) or first.storage in ENHANCED else ""
     return Series(
-        key=short_key(uid, alone, first.size, direction, first.kinds),
-        paths=paths,
+        key=short_key(uid, alone, first.size, direction, first.kinds, *notes),
+        paths=tuple(dict.fromkeys(header.path for header in headers)),
         format="dicom",
         modality=modality
         or DICOM_MODALITIES.get(first.modality, "")
         or modality_from_name(first.path, root),
         patient=first.patient,
-        shape=(turned.shape[0], turned.shape[1], turned.shape[2]),
-        spacing=(i, j, k),
+        shape=(0, 0, 0),
+        spacing=(0.0, 0.0, 0.0),
+        unit=first.unit,
+        notes=notes,
+        options=options,
     )

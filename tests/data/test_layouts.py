@@ -145,6 +145,18 @@ def test_nnunet_channels_are_sequences_of_one_patient(tmp_path, settings):
     assert index.scans[0].mask_names == {1: "PZ"}  # regions are no values
 
 
+@pytest.mark.parametrize("volume", [0, 2])
+def test_a_channel_of_a_decathlon_file_is_a_sequence(tmp_path, settings, volume):
+    save(tmp_path / "d" / "imagesTr" / "BRATS_001.nii.gz", shape=(8, 8, 3, 4))
+    save(tmp_path / "d" / "labelsTr" / "BRATS_001.nii.gz", mask_of(1))
+    channels = {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}
+    (tmp_path / "d" / "dataset.json").write_text(json.dumps({"modality": channels}))
+    (scan,) = build_index(settings(tmp_path / "d", volume=volume)).scans
+    assert scan.sequence == {0: "flair", 2: "t1ce"}[volume]
+    assert scan.modality == "mri"
+    assert "4D" in scan.notes[0]
+
+
 def test_four_digits_may_be_the_cases_own(tmp_path):
     names = ["imagesTr/p_0001.nii.gz", "imagesTr/p_0002.nii.gz"]
     labels = ["labelsTr/p_0001.nii.gz", "labelsTr/p_0002.nii.gz"]
