@@ -174,6 +174,7 @@ def say_what_is_wrong(index: Index) -> None:
 def _root_and_table(config: DataConfig) -> tuple[Path, Path | None]:
     data = config.data
     assert data is not None
+    data = Path.cwd() if data == Path() else data  # '.' could not be told from text in a message
     if data.is_file():
         if data.suffix != ".csv":
             raise DataError(
