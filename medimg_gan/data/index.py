@@ -25,6 +25,10 @@ COLUMNS = (
     "spacing_mm", "files", "series", "notes", "problem",
 )  # fmt: skip
 SHOWN_PROBLEMS = 10
+NAMED_LIKE_A_MASK = (
+    "left out: named like a mask; fix: say whose mask it is, and slices are labelled by it: "
+    "--mask '{patient}/{visit}_Mask.nii.gz', or a column 'mask' in index.csv"
+)
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,7 @@ def survey(config: DataConfig) -> Index:
         if item.paths[0] in sources.mask_files:
             continue
         if item.format == "nifti" and named_like_a_mask(relative_path(item.paths[0], root)):
-            sources.problems.append(
-                Problem(item.paths[0], "left out: named like a mask; fix: --mask makes it one")
-            )
+            sources.problems.append(Problem(item.paths[0], NAMED_LIKE_A_MASK))
             continue
         row = _row_of(item, path_of(item, root), rows)
         named.add(row.line if row else None)

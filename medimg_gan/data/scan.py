@@ -29,6 +29,8 @@ class Scan:
         sequence: MR sequence (t1, t1ce, t2, flair ...), or "" where nothing says it.
         mask: Mask file (label map or DICOM SEG) that labels the scan's slices, or None.
         mask_names: Mask value -> name, where the data themselves name what the mask marks.
+        label_guessed: Whether the label is a folder's name that nobody said to be a class; it may
+            be a patient's, and is shown nowhere but in the table.
         split: train, val, test, or "" to be decided.
         patient_known: False where nothing said whose it is, and the file stands for its patient.
         notes: What a user should know of it, a line each.
@@ -39,6 +41,7 @@ class Scan:
     patient: str
     modality: str
     label: str = ""
+    label_guessed: bool = False
     sequence: str = ""
     mask: Path | None = None
     mask_names: Mapping[int, str] = field(default_factory=dict)
@@ -140,6 +143,8 @@ def describe(
         or (root / told.mask if told.mask else None)
     )
     names = sources.mask_names.get(mask, {}) if mask else {}
+    label = row.label or named.get("label", "")
+    guess = "" if label or mask else folders.get("label", "")
     channels = sources.channels.get(path, ())[item.volume or 0 :]
     return Scan(
         series=item,
@@ -147,7 +152,8 @@ def describe(
         patient=pseudonym(patient or path, key),
         modality=modality,
         sequence=row.sequence or named.get("sequence") or (*channels, told.sequence)[0],
-        label=row.label or named.get("label") or ("" if mask else folders.get("label", "")),
+        label=label or guess,
+        label_guessed=bool(guess),
         mask=mask,
         mask_names=names,
         split=row.split or named.get("split") or folders.get("split", ""),

@@ -88,7 +88,7 @@ def _template(index: Index, paths: list[Path], path: Path) -> list[str]:
     pages = f"<nav>Page {' '.join(links)} (problems: on the last)</nav>" if len(paths) > 1 else ""
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title="Contact sheet",
-        summary=". ".join(escape(line.strip()) for line in summary(index)),
+        summary=". ".join(escape(line.strip()) for line in summary(index, guesses=False)),
         pages=pages,
     )
     head, rest = text.split("<!-- series -->")
@@ -100,11 +100,11 @@ def _card(shown: Shown) -> str:
     scan, look = shown.scan, shown.look
     pictures = "".join(map(_figure, look.pictures))
     wide = ' class="wide"' if len(look.pictures) > 1 else ""
-    facts = facts_of(scan, shown.labels)
+    facts = facts_of(scan, "by folder (see index.csv)" if scan.label_guessed else shown.labels)
     rows = [
         ("patient", facts.patient, "who"),
         ("modality", " ".join(filter(None, (facts.modality, look.plane))), ""),
-        ("size", f"{facts.size} px, {facts.slices} slice{'s' * (facts.slices != '1')}", ""),
+        ("size", _size(scan.series.shape, look.plane), ""),
         ("spacing", f"{facts.spacing} mm" if look.plane else "", ""),
         ("label", facts.labels, ""),
         ("note", "; ".join((*scan.notes, *look.notes)), "warn"),
@@ -117,6 +117,14 @@ def _card(shown: Shown) -> str:
         if value
     )
     return f'<article{wide}><div class="slices">{pictures}</div><dl>{listed}</dl></article>\n'
+
+
+def _size(shape: tuple[int, int, int], plane: str) -> str:
+    """Pixels and slices as they were acquired."""
+    along = {"sagittal": 0, "coronal": 1}.get(plane, 2)
+    columns, rows = (size for axis, size in enumerate(shape) if axis != along)
+    slices = f", {shape[along]} slices" if shape[along] > 1 else ""
+    return f"{columns}x{rows} px{slices}"
 
 
 def _figure(picture: Picture) -> str:

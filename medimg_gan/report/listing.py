@@ -18,7 +18,7 @@ from medimg_gan.data.scan import Scan, relative_path
 WIDTH = 100
 SHOWN_SERIES = 40
 SHOWN_EXAMPLES = 3
-WIDEST = {"labels": 26, "modality": 16, "spacing": 16, "size": 11}
+WIDEST = {"labels": 26, "modality": 16, "spacing": 17, "size": 11}
 NARROWEST_SERIES = 18
 
 
@@ -72,12 +72,15 @@ def label_counts(number: int, areas: MaskAreas | None, labelling: Labelling) -> 
     return Counter(labelling.classes(number, pd.DataFrame(areas.columns())))
 
 
-def summary(index: Index, slices: Mapping[str, int] | None = None) -> list[str]:
+def summary(
+    index: Index, slices: Mapping[str, int] | None = None, *, guesses: bool = True
+) -> list[str]:
     """How many of what.
 
     Args:
         index: What was found.
         slices: Slices by class, where masks were measured.
+        guesses: Whether to give labels that are mere folder names.
     """
     scans = index.scans
     patients = len({scan.patient for scan in scans})
@@ -86,7 +89,9 @@ def summary(index: Index, slices: Mapping[str, int] | None = None) -> list[str]:
         "modality": Counter(scan.modality or "unknown" for scan in scans),
         "sequence": Counter(scan.sequence for scan in scans),
         "format": Counter(scan.series.format for scan in scans),
-        "label": Counter(scan.label for scan in scans if not scan.mask),
+        "label": Counter(
+            scan.label for scan in scans if not scan.mask and (guesses or not scan.label_guessed)
+        ),
         "split": Counter(scan.split for scan in scans),
     }
     for title, counts in counted.items():
@@ -118,6 +123,7 @@ def table(scans: Sequence[Scan], labels: Mapping[int, str]) -> list[str]:
     lines = [_line(row, names, widths) for row in rows]
     if len(scans) > SHOWN_SERIES:
         lines.append(f"... and {len(scans) - SHOWN_SERIES} more, all in the table")
+    lines.append("(size and slices: as cut axially, whatever the plane of acquisition)")
     return lines
 
 
@@ -148,7 +154,7 @@ def notes(index: Index) -> list[str]:
             kinds.setdefault(key, (note, []))[1].append(scan.path)
     lines = ["worth knowing:"] if kinds else []
     for note, paths in kinds.values():
-        lines += [f"  {len(paths)} x {note}", f"      where: {_examples(paths)}"]
+        lines += [f"  {len(paths)} x {note}", *_wrapped("where: ", _examples(paths))]
     return lines
 
 
@@ -160,13 +166,18 @@ def problems(index: Index) -> list[str]:
         lines += _wrapped("seen: ", group.detail) if group.detail else []
         lines += _wrapped("to do: ", group.remedy)
         paths = [relative_path(path, index.root) for path in group.paths]
-        lines.append(f"      where: {_examples(paths)}")
+        lines += _wrapped("where: ", _examples(paths))
     return lines
 
 
 def _wrapped(title: str, text: str) -> list[str]:
     return textwrap.wrap(
-        title + text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * (6 + len(title))
+        title + text,
+        WIDTH,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * (6 + len(title)),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

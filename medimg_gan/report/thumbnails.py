@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CT_WINDOWS = {"brain": (40, 80), "bone": (500, 2000), "lung": (-600, 1500)}
 """Name -> level and width in HU: values in common clinical use (no standard fixes them)."""
-PERCENTILES = (0.5, 99.5)
+PERCENTILES = (1, 99)
 """Of the slice shown: black and white, where values are arbitrary."""
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal"}
 SIDE = 208
@@ -153,7 +153,7 @@ def windows_of(plane: FloatArray, unit: str, modality: str) -> list[tuple[float,
     if unit == "display":
         return [(0.0, 255.0, "as stored")]
     low, high = (float(value) for value in np.percentile(plane, PERCENTILES))
-    return [(low, max(high, low + 1e-6), f"{low:.4g} to {high:.4g}")]
+    return [(low, max(high, low + 1e-6), f"window {low:.4g} to {high:.4g}")]
 
 
 def _picture(
