@@ -11,7 +11,8 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.folders import named_like_a_mask
-from medimg_gan.data.pseudonyms import project_key
+from medimg_gan.data.header_store import HeaderStore
+from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.scan import Scan, describe, gather_sources, path_of, relative_path
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.tables import Row, find_table, read_table, table_root
@@ -118,10 +119,13 @@ def survey(config: DataConfig) -> Index:
     assert config.data is not None, "apps fill in the phantom before they index"
     root, table_path = _root_and_table(config)
     rows = read_table(table_path, root) if table_path else {}
-    series, problems = find_series(root, config.modality, config.read_options)
-    sources = gather_sources(series, problems, root, config, rows.values())
     # Beside the cache, not in it: deleting a cache must not rename the patients.
     key = project_key(config.cache.parent)
+    # Headers tell patients by their pseudonyms only: a table's ids are met as such.
+    rows |= {pseudonym(name, key): row for name, row in rows.items()}
+    store = HeaderStore(config.cache, key)
+    series, problems = find_series(root, config.modality, config.read_options, look=store)
+    sources = gather_sources(series, problems, root, config, rows.values())
     scans, named = [], set()
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in sources.mask_files:
@@ -191,12 +195,12 @@ def _check_table(
     index: Index, rows: dict[str, Row], named: set[int], table: Path, example: str
 ) -> None:
     """Say which rows of a table are about nothing that was found."""
-    unused = sorted(row.line for row in rows.values() if row.line not in named)
+    unused = sorted({row.line for row in rows.values()} - named)
     if not unused:
         return
     if not named:
         raise LabelError(
-            f"{table}: none of its {len(rows)} rows names a scan that was found",
+            f"{table}: none of its rows names a scan that was found",
             observed=f"rows name {next(iter(rows))!r}; files look like {example!r}",
             fix="give paths relative to the table's folder, or patient ids",
         )

@@ -84,7 +84,7 @@ def prepare(
     """
     index = _wanted(build_index(config), modalities)
     say_what_is_wrong(index)
-    cache = build_cache(index, size, config.cache, strict=config.strict)
+    cache = build_cache(index, size, config.cache, strict=config.strict, workers=config.workers)
     rows, classes = cache.rows, ()
     if labelled:
         masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}

@@ -8,15 +8,19 @@ quoted: it may hold what headers hold.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import math
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dcm2niix
 
@@ -25,6 +29,9 @@ from medimg_gan.imaging import nifti, orientation
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import PhilipsScaling
 
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
+
 NAME = f"dcm2niix {importlib.metadata.version('dcm2niix')}"
 FLAGS = ("-g", "i", "-b", "n", "-z", "n", "-d", "0", "-q", "n", "-f", "v")
 """No defaults file, no sidecar, no compression, no subfolders, outputs named v<part>.nii."""
@@ -32,6 +39,7 @@ SLOWEST_BYTES_A_SECOND = 2**20
 LEAST_SECONDS = 60
 MEMORY_FOR_INPUT, LEAST_MEMORY = 8, 4 * 2**30
 """Bytes of memory for each byte of input, and for any input: beyond is a damaged file."""
+PREFIX, STALE_SECONDS = "medimg-gan-", 24 * 3600
 LIMITED = 'ulimit -v "$0"; exec "$@"'
 
 
@@ -42,13 +50,13 @@ class Part:
     Attributes:
         name: What tells it from the others of the same series ("", "_e2", "_Tilt_1").
         shape: (I, J, K) in RAS order.
-        spacing: Distance between voxels along I, J, K in mm.
+        affine: (4, 4), voxel index in RAS order -> mm in RAS+.
         volumes: Time points; 1 for a single volume.
     """
 
     name: str
     shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
+    affine: FloatArray
     volumes: int
 
     @property
@@ -68,8 +76,8 @@ def parts_of(paths: tuple[Path, ...], scaling: PhilipsScaling) -> list[Part]:
     Raises:
         UnreadableError: If it fails, takes too long or makes nothing.
     """
-    folder = _converted(paths, scaling, _stamps(paths))
-    return [_part(path) for path in sorted(Path(folder.name).glob("v*.nii"))]
+    folder = _converted(paths, scaling, _stamps(paths), os.getpid())
+    return [_part(path) for path in sorted(folder.path.glob("v*.nii"))]
 
 
 def read_part(
@@ -86,8 +94,8 @@ def read_part(
     Raises:
         UnreadableError: If dcm2niix fails, or the part is not there any more.
     """
-    folder = _converted(paths, scaling, _stamps(paths))
-    path = Path(folder.name) / f"v{name}.nii"
+    folder = _converted(paths, scaling, _stamps(paths), os.getpid())
+    path = folder.path / f"v{name}.nii"
     if not path.exists():
         raise UnreadableError(
             f"{paths[0].parent}: {NAME} does not give the volume that the index names",
@@ -104,8 +112,7 @@ def read_part(
 
 def _part(path: Path) -> Part:
     shape, affine, _, volumes = nifti.nifti_grid(path)
-    turned, spacing = orientation.grid_in_ras(shape, affine)
-    return Part(path.stem[1:], turned, spacing, volumes)
+    return Part(path.stem[1:], *orientation.grid_in_ras(shape, affine), volumes)
 
 
 def _stamps(paths: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
@@ -117,23 +124,49 @@ def _stamps(paths: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
 
 
+class _Folder:
+    """A private folder that goes when nothing refers to it, or when its process ends.
+
+    Unlike ``tempfile.TemporaryDirectory`` also at the end of a data loader's worker, which skips
+    ``atexit``; what a killed process left behind goes a day later.
+    """
+
+    def __init__(self) -> None:
+        for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(old)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        Finalize(self, shutil.rmtree, (self.path,), {"ignore_errors": True}, exitpriority=0)
+
+
 @lru_cache(maxsize=1)  # the volumes of one time series are read one after another
 def _converted(
-    paths: tuple[Path, ...], scaling: PhilipsScaling, stamps: tuple[tuple[int, int], ...]
-) -> tempfile.TemporaryDirectory[str]:
-    """A folder of NIfTI files that is removed when nothing refers to it any more."""
+    paths: tuple[Path, ...],
+    scaling: PhilipsScaling,
+    stamps: tuple[tuple[int, int], ...],
+    owner: int,
+) -> _Folder:
+    """A folder of NIfTI files; ``owner`` keeps a forked worker from its parent's."""
     size = sum(size for size, _ in stamps)
-    folder = tempfile.TemporaryDirectory(prefix="medimg-gan-")
-    images = Path(folder.name) / "images"
+    folder = _Folder()
+    images = folder.path / "images"
     images.mkdir()
     for number, path in enumerate(paths):
         _link(path.absolute(), images / f"{number:06d}.dcm")
     command = [dcm2niix.bin, *FLAGS, "-p", "y" if scaling == "precise" else "n"]
-    command += ["-o", folder.name, str(images)]
+    command += ["-o", str(folder.path), str(images)]
     if os.name == "posix":
         memory = max(LEAST_MEMORY, MEMORY_FOR_INPUT * size)
         command = ["/bin/sh", "-c", LIMITED, str(memory // 1024), *command]
-    place = paths[0].parent
+    _run(command, size, paths[0].parent)
+    shutil.rmtree(images)
+    if not any(folder.path.glob("v*.nii")):
+        raise UnreadableError(f"{paths[0].parent}: {NAME} finds no volume in it")
+    return folder
+
+
+def _run(command: list[str], size: int, place: Path) -> None:
     seconds = LEAST_SECONDS + size // SLOWEST_BYTES_A_SECOND
     try:
         done = subprocess.run(
@@ -149,15 +182,13 @@ def _converted(
             observed=error.strerror or "",
             cause="its wheel carries no program for this system",
         ) from error
-    shutil.rmtree(images)
-    if done.returncode or not any(Path(folder.name).glob("v*.nii")):
+    if done.returncode:
         raise UnreadableError(
             f"{place}: {NAME} cannot convert it",
             observed=f"exit status {done.returncode}",
             cause="damaged files, a compression that it does not know, or a full disk "
             f"(it writes to {tempfile.gettempdir()})",
         )
-    return folder
 
 
 def _link(path: Path, place: Path) -> None:

@@ -6,7 +6,7 @@ What then is no single regular volume goes to :mod:`dicom_irregular`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from medimg_gan.imaging.dicom_geometry import (
     MosaicError,
     Stack,
     images_by_place,
+    place_of,
     repeats,
     same_plane,
     stack,
@@ -83,11 +84,17 @@ def checked_stack(headers: list[SliceHeader]) -> Stack:
 
 
 def _without_copies(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[Problem]]:
-    """Drop second copies of an image; one problem for each folder that holds some."""
+    """Drop second copies of an image; one problem for each folder that holds some.
+
+    The folder with the most images keeps them: a part of a series that was copied elsewhere must
+    not take slices from the whole.
+    """
+    headers = list(headers)
+    images = Counter(header.path.parent for header in headers)
     seen: dict[tuple[object, ...], SliceHeader] = {}
     copies: Counter[tuple[Path, Path]] = Counter()
     unique = []
-    for header in sorted(headers, key=lambda header: (header.path, header.frame)):
+    for header in sorted(headers, key=lambda h: (-images[h.path.parent], h.path, h.frame)):
         identity = (header.image, header.frame, header.position, header.size, header.patient)
         original = seen.setdefault(identity, header) if header.image else header
         if original is header:
@@ -102,12 +109,13 @@ def _without_copies(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], 
 
 
 def _by_uid(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
-    groups: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
-    for header in headers:
+    def identity(header: SliceHeader) -> tuple[object, ...]:
         alone = _stands_alone(header)
         place = header.path if alone else header.series or header.path.parent
-        groups[header.patient, place].append(header)
-    return [part for group in groups.values() for part in _whole_volumes(group)]
+        # Some exports give two series one UID: their numbers differ.
+        return header.patient, place, header.series_number
+
+    return [part for group in _grouped(headers, identity) for part in _whole_volumes(group)]
 
 
 def _stands_alone(header: SliceHeader) -> bool:
@@ -117,14 +125,27 @@ def _stands_alone(header: SliceHeader) -> bool:
 
 
 def _whole_volumes(group: list[SliceHeader]) -> list[list[SliceHeader]]:
-    """Enhanced files are volumes each, unless they show one place at several times."""
-    if group[0].storage not in ENHANCED:
-        return [group]
-    files: dict[Path, list[SliceHeader]] = defaultdict(list)
-    for header in group:
-        files[header.path].append(header)
-    places = {frozenset(images_by_place(frames)) for frames in files.values()}
-    return [group] if len(places) == 1 else list(files.values())
+    """Tell apart what one UID holds together: enhanced files, and copies under new image UIDs.
+
+    Enhanced files are volumes each, unless they show one place at several times. A folder whose
+    images stand in another one with the same numbers holds a series of its own.
+    """
+    if group[0].storage in ENHANCED:
+        files = _grouped(group, lambda header: header.path)
+        places = {frozenset(images_by_place(frames)) for frames in files}
+        return [group] if len(places) == 1 else files
+    identities = {(place_of(one), one.number, one.kinds) for one in group}
+    copied = len(identities) < len(group) and group[0].position is not None
+    return _grouped(group, lambda header: header.path.parent) if copied else [group]
+
+
+def _grouped(
+    headers: list[SliceHeader], key: Callable[[SliceHeader], object]
+) -> list[list[SliceHeader]]:
+    groups: dict[object, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        groups[key(header)].append(header)
+    return list(groups.values())
 
 
 def _by_plane(group: list[SliceHeader]) -> tuple[list[list[SliceHeader]], list[Problem]]:
@@ -162,12 +183,15 @@ def _by_kind(plane: list[SliceHeader]) -> list[list[SliceHeader]]:
     makes time series.
     """
     enhanced = plane[0].storage in ENHANCED  # dcm2niix splits the frames of one file
-    if plane[0].position is None or enhanced or plane[0].mosaic or not repeats(plane):
+    if plane[0].position is None or enhanced or not repeats(plane):
         return [plane]
     choices = [(IMAGE_TYPE,), (ECHO,), (IMAGE_TYPE, ECHO)]
     # In MR an acquisition number counts time points: that is one 4D series.
     choices += [(ACQUISITION,), (IMAGE_TYPE, ACQUISITION)] if plane[0].modality == "CT" else []
-    splits = [_split_by(choice, plane) for choice in choices]
+    splits = [
+        _grouped(plane, lambda header, choice=choice: tuple(header.kinds[kind] for kind in choice))
+        for choice in choices
+    ]
     for split in splits:
         if not any(repeats(part) or len(part) == 1 for part in split):
             return split
@@ -176,13 +200,6 @@ def _by_kind(plane: list[SliceHeader]) -> list[list[SliceHeader]]:
         if all(len(images) == 1 for images in counts):
             return split
     return [plane]
-
-
-def _split_by(choice: tuple[int, ...], plane: list[SliceHeader]) -> list[list[SliceHeader]]:
-    parts: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
-    for header in plane:
-        parts[tuple(header.kinds[kind] for kind in choice)].append(header)
-    return list(parts.values())
 
 
 def _series_of(
@@ -201,8 +218,8 @@ def _series_of(
         base = _described(headers, root, modality, options, notes)
         return dicom_irregular.converted(base, headers, error)
     base = _described(list(grid.slices), root, modality, options, notes)
-    shape, spacing = orientation.grid_in_ras(grid.shape, grid.affine)
-    return [replace(base, shape=shape, spacing=spacing)]
+    shape, affine = orientation.grid_in_ras(grid.shape, grid.affine)
+    return [replace(base, shape=shape, spacing=orientation.spacing_of(affine))]
 
 
 def _described(
@@ -216,9 +233,9 @@ def _described(
     first = headers[0]
     uid = first.series or first.path.relative_to(root)
     direction = [round(value, 2) + 0.0 for value in first.orientation or ()]
-    alone = first.image if _stands_alone(first) or first.storage in ENHANCED else ""
+    image = min(header.image for header in headers)
     return Series(
-        key=short_key(uid, alone, first.size, direction, first.kinds, *notes),
+        key=short_key(uid, first.series_number, image, first.size, direction, first.kinds, *notes),
         paths=tuple(dict.fromkeys(header.path for header in headers)),
         format="dicom",
         modality=modality

@@ -146,13 +146,44 @@ def test_mr_time_points_are_volumes_in_their_order(make_volume, tmp_path):
 
 def test_time_points_without_an_order_are_refused(make_volume, tmp_path):
     for index in (0, 1):
-        edit(
-            write_dicom(make_volume("mri", seed=index), tmp_path / str(index)),
-            SeriesInstanceUID="1.2.3",
-        )
+        paths = write_dicom(make_volume("mri", seed=index), tmp_path / str(index))
+        edit(paths, SeriesInstanceUID="1.2.3")
+        into(tmp_path / "all", paths, str(index))
     volumes, (problem,) = read_volumes(tmp_path)
     assert volumes == []
     assert "share their Instance and Acquisition Numbers" in problem.reason
+
+
+def test_a_series_exported_twice_under_new_image_uids_is_two(make_volume, tmp_path):
+    for index in (0, 1):
+        paths = write_dicom(make_volume("mri"), tmp_path / str(index))
+        edit(paths, SeriesInstanceUID="1.2.3")
+    found, problems = find_series(tmp_path)
+    assert problems == []
+    assert len({one.key for one in found}) == 2
+
+
+def test_two_series_under_one_uid_are_told_apart_by_their_numbers(make_volume, tmp_path):
+    truth = {number: make_volume("mri", seed=number) for number in (1, 2)}
+    for number, volume in truth.items():
+        paths = write_dicom(volume, tmp_path / str(number), series_number=number)
+        edit(paths, SeriesInstanceUID="1.2.3")
+        into(tmp_path / "all", paths, str(number))
+    volumes, problems = read_volumes(tmp_path)
+    assert problems == []
+    found = {volume.array.tobytes() for volume in volumes}
+    assert found == {volume.array.tobytes() for volume in truth.values()}
+
+
+def test_a_copied_part_of_a_series_takes_no_slices_from_the_whole(make_volume, tmp_path):
+    whole = make_volume()
+    paths = write_dicom(whole, tmp_path / "z")
+    (tmp_path / "a").mkdir()
+    for path in paths[:2]:
+        (tmp_path / "a" / path.name).write_bytes(path.read_bytes())
+    (volume,), (problem,) = read_volumes(tmp_path)
+    assert volume.array.shape == whole.array.shape
+    assert "copies of 2 images" in problem.reason
 
 
 def test_one_place_scanned_again_and_again_is_no_volume(make_volume, tmp_path):
