@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medimg_gan import runs
 from medimg_gan.apps.common import RUNS, FlatData
@@ -18,6 +18,7 @@ from medimg_gan.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Index
+    from medimg_gan.data.masks import Labelling
     from medimg_gan.report.contact_sheet import Shown
 
 TABLE = "index.csv"
@@ -44,19 +45,21 @@ def main(config: Config) -> None:
     data = config.source.data
     if data is None:
         raise ConfigError("index needs a folder", fix="python scripts/index.py --data DIR")
-    folder = config.run or RUNS / f"index-{data.resolve().name or 'root'}"
+    name = data.stem if data.is_file() else data.resolve().name
+    folder = config.run or RUNS / f"index-{name or 'root'}"
     settings = {key: value for key, value in as_dict(config).items() if key != "html"}
     _keep_the_users_table(folder, restart=config.restart)
 
     from medimg_gan.data.index import refuse_unusable, survey
 
     index = survey(config.source)
-    run = runs.open_run(
-        folder, "index", settings, restart=config.restart or _nothing_to_lose(folder)
-    )
+    run = _opened(folder, settings, restart=config.restart)
     say_all = _look_and_list(config, index, folder)
     path = folder / TABLE
     index.write(path)
+    if not config.html and run.manifest.get("index_sha256") != _digest(path):
+        for sheet in folder.glob(SHEETS):
+            sheet.unlink()  # it shows what is no longer so
     run.finish(
         data_root=str(index.root.resolve()),
         index_sha256=_digest(path),
@@ -97,7 +100,7 @@ def _look_and_list(config: Config, index: Index, folder: Path) -> list[str]:
 
 
 def _looks(
-    config: Config, index: Index, labelling, labels: dict[int, str], slices: Counter[str]
+    config: Config, index: Index, labelling: Labelling, labels: dict[int, str], slices: Counter[str]
 ) -> Iterator[Shown]:
     """Look at the scans that need it; labels, counts and problems are filled in on the way."""
     from medimg_gan.report import listing
@@ -134,6 +137,16 @@ def _keep_the_users_table(folder: Path, *, restart: bool) -> None:
             f"{path}: you have changed it since it was written",
             fix=f"use it with --data {path}, or write it anew with --restart",
         )
+
+
+def _opened(folder: Path, settings: dict[str, Any], *, restart: bool) -> runs.Run:
+    """The run's folder; another flag needs no --restart where nothing of the user's is lost."""
+    try:
+        return runs.open_run(folder, "index", settings, restart=restart)
+    except RunError:
+        if not _nothing_to_lose(folder):
+            raise
+        return runs.open_run(folder, "index", settings, restart=True)
 
 
 def _nothing_to_lose(folder: Path) -> bool:

@@ -130,13 +130,13 @@ def survey(config: DataConfig) -> Index:
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in sources.mask_files:
             continue
-        if item.format == "nifti" and named_like_a_mask(relative_path(item.paths[0], root)):
-            sources.problems.append(Problem(item.paths[0], NAMED_LIKE_A_MASK))
-            continue
         row = _row_of(item, path_of(item, root), rows)
         named.add(row.line if row else None)
         if table_path and config.data == table_path and not row:
             continue  # an edited table is the whole truth: what the user deleted stays out
+        if item.format == "nifti" and named_like_a_mask(relative_path(item.paths[0], root)):
+            sources.problems.append(Problem(item.paths[0], NAMED_LIKE_A_MASK))
+            continue
         scans.append(describe(item, root, config, sources, row, key))
     layouts = tuple(layout.one_line() for layout in sources.layouts)
     index = Index(root, scans, sources.problems, layouts)

@@ -76,6 +76,8 @@ def write_contact_sheet(
             if path == paths[-1]:
                 _write_problems(page, index)
             page.write(tail)
+    for old in set(folder.glob(f"{NAME}*.html")) - set(paths):
+        old.unlink()  # a page of an earlier, longer sheet
     return paths
 
 
