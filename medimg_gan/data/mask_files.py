@@ -130,7 +130,7 @@ def segmentations_among(problems: list[Problem], series: Iterable[Series]) -> Se
 
 def _is_segmentation(problem: Problem) -> bool:
     """Whether a file was left out as a scan because it is a DICOM SEG."""
-    said = any(kind.name in problem.reason for kind in SEGMENTATIONS)
+    said = SEGMENTATIONS[0].name in problem.reason
     return said and problem.path.is_file() and is_segmentation(problem.path)
 
 

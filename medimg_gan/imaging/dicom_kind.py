@@ -124,6 +124,8 @@ def image_type(dataset: Dataset) -> list[str]:
 
 def class_name(dataset: Dataset) -> str:
     """The storage class in words."""
+    if dataset.SOPClassUID in SEGMENTATIONS:
+        return uid.SegmentationStorage.name  # older dictionaries lack that of label maps
     return _known_name(dataset.SOPClassUID, "file of an unknown class")
 
 

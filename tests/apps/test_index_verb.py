@@ -49,7 +49,7 @@ def test_problems_are_grouped_with_what_to_do(place, capsys):
         (place / "scans" / f"{number}.nii.gz").write_bytes(b"x")
     told = index(capsys)
     assert "left out (21):" in told
-    assert told.index("18 x named like a mask") < told.index("3 x not a readable NIfTI file")
+    assert told.index("18 x named like a mask") < told.index("3 x not a NIfTI file")
     assert "to do: say whose mask it is" in told
     assert "00/Post_Mask.nii.gz, 00/Pre_Mask.nii.gz, 01/Post_Mask.nii.gz ... and 15 more" in (
         " ".join(told.split())
@@ -60,7 +60,7 @@ def test_a_folder_with_problems_only_lists_them_and_fails(place, capsys):
     (place / "bad").mkdir()
     (place / "bad" / "a.nii").write_bytes(b"x")
     out, err = stopped(capsys, "--data", "bad")
-    assert "1 x not a readable NIfTI file" in out
+    assert "1 x not a NIfTI file" in out
     assert "to do:" in out
     assert "nothing readable" in err
     table = pd.read_csv(place / "runs/index-bad/index.csv")

@@ -82,7 +82,7 @@ def test_the_page_asks_for_nothing_from_outside(folder, tmp_path):
 
 def test_problems_come_with_a_remedy(folder, tmp_path):
     page = sheet(folder, tmp_path)
-    assert "not a readable NIfTI file" in page
+    assert "not a NIfTI file" in page
     assert re.search(r"class='todo'>[^<]+copy or export it again", page)
 
 
