@@ -16,8 +16,9 @@ from monai.transforms.compose import Compose
 from monai.transforms.io.dictionary import LoadImaged
 from monai.transforms.transform import MapTransform
 
+from medimg_gan.data.masks import MaskAreas, measure_mask
 from medimg_gan.data.planes import frame_of, to_pictures
-from medimg_gan.errors import LabelError, UnreadableError
+from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.read_options import DEFAULTS, ReadOptions
@@ -103,7 +104,7 @@ class Slices:
     Attributes:
         pictures: (K, size, size) int16, encoded value times ``STORED_MAX``.
         position: (K,) float32 in [0, 1], from the lowest slice to the highest.
-        area: (K,) float32, the mask's area in mm2; NaN without a mask.
+        areas: What the mask marks in each of the K slices.
         low, high: The scale that was applied (raw values of -1 and 1).
         pixel_mm: Side of a picture's pixel.
         unit: HU, signal or display.
@@ -114,13 +115,26 @@ class Slices:
 
     pictures: np.ndarray
     position: np.ndarray
-    area: np.ndarray
+    areas: MaskAreas
     low: float
     high: float
     pixel_mm: float
     unit: str
     index: np.ndarray
     blank: int
+
+
+class MeasureMask(MapTransform):
+    """Replace the path of a mask by what it marks in each slice of the loaded image."""
+
+    def __init__(self) -> None:
+        super().__init__(keys=("mask",))
+
+    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+        """``mask``: path -> :class:`MaskAreas`; raises like :func:`measure_mask`."""
+        image = data["image"]
+        areas = measure_mask(Path(data["mask"]), tuple(image.shape), np.asarray(image.affine))
+        return {**data, "mask": areas}
 
 
 class CutIntoSlices(MapTransform):
@@ -139,7 +153,6 @@ class CutIntoSlices(MapTransform):
 
         Raises:
             ModalityError: If the values cannot be of the modality.
-            LabelError: If the mask lies on another grid.
             UnreadableError: If every slice is blank, or the scan is cut across the axial plane.
         """
         image = data["image"]
@@ -157,12 +170,12 @@ class CutIntoSlices(MapTransform):
         pictures = to_pictures(scale.encode(raw), frame)
         count = len(pictures)
         filled = (pictures > -0.95).mean(axis=(1, 2)) >= self.blank_below
-        area = _mask_area(data.get("mask"), raw.shape, affine, count)
+        areas = data.get("mask") or MaskAreas.none(count)
         position = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
         slices = Slices(
             pictures=np.round(pictures[filled] * STORED_MAX).astype(np.int16),
             position=position[filled].astype(np.float32),
-            area=area[filled],
+            areas=areas.of_slices(filled),
             low=scale.low,
             high=scale.high,
             pixel_mm=spacing[0] * frame.columns / frame.width,
@@ -177,21 +190,5 @@ class CutIntoSlices(MapTransform):
 
 def slicing_pipeline(size: int, blank_below: float, *, with_mask: bool) -> Compose:
     """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
-    keys = ("image", "mask") if with_mask else ("image",)
-    return Compose([LoadVolumed(keys), CutIntoSlices(size, blank_below)])
-
-
-def _mask_area(mask: Any, shape: tuple[int, ...], affine: np.ndarray, count: int) -> np.ndarray:
-    """Area in mm2 of a mask's positive voxels in each of ``count`` axial slices."""
-    if mask is None:
-        return np.full(count, np.nan, np.float32)
-    values, mask_affine = np.asarray(mask), np.asarray(mask.affine)
-    if values.shape != shape or not np.allclose(mask_affine, affine, atol=0.01):
-        raise LabelError(
-            "the mask lies on another grid than its image",
-            observed=f"mask {values.shape}, image {shape}"
-            + ("" if values.shape != shape else "; their affines differ"),
-            fix="resample the mask to the image",
-        )
-    pixel = float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])))
-    return ((values > 0.5).sum(axis=(0, 1)) * pixel).astype(np.float32)
+    measure = [MeasureMask()] if with_mask else []
+    return Compose([LoadVolumed(("image",)), *measure, CutIntoSlices(size, blank_below)])

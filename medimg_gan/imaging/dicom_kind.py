@@ -23,7 +23,9 @@ CT_CLASSES = (
     uid.EnhancedCTImageStorage,
     uid.LegacyConvertedEnhancedCTImageStorage,
 )
-NOT_SCANS = (uid.SegmentationStorage, uid.RTDoseStorage)
+SEGMENTATIONS = (uid.SegmentationStorage, uid.UID("1.2.840.10008.5.1.4.1.1.66.7"))
+"""Segmentation, and Label Map Segmentation (which older dictionaries lack)."""
+NOT_SCANS = (*SEGMENTATIONS, uid.RTDoseStorage)
 """Classes that have rows and columns, but no scan in them."""
 LARGEST = 2**31
 """Voxels of one file beyond which a header is taken for damaged."""
@@ -122,6 +124,8 @@ def image_type(dataset: Dataset) -> list[str]:
 
 def class_name(dataset: Dataset) -> str:
     """The storage class in words."""
+    if dataset.SOPClassUID in SEGMENTATIONS:
+        return uid.SegmentationStorage.name  # older dictionaries lack that of label maps
     return _known_name(dataset.SOPClassUID, "file of an unknown class")
 
 
