@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
 
 from medimg_gan.console import progress, say
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.index import Index, Scan
 from medimg_gan.data.transforms import Slices, slicing_pipeline
 from medimg_gan.errors import DataError, MedimgError
+from medimg_gan.modalities.nyul import COLUMNS
 from medimg_gan.runs import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 """Raise when what a cache holds changes meaning."""
 
 BLANK_BELOW = 0.01
@@ -44,7 +46,7 @@ class SliceCache:
         pictures: (N, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
         rows: N rows: scan (number), series, patient, modality, label, split, position, area,
             index (slice number), low, high (the scale's raw values), pixel_mm,
-            unit.
+            unit, and the landmarks of MR where the chain standardises them.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
     """
@@ -55,7 +57,14 @@ class SliceCache:
     blank: int = 0
 
 
-def build_cache(index: Index, size: int, folder: Path, *, strict: bool = False) -> SliceCache:
+def build_cache(
+    index: Index,
+    size: int,
+    folder: Path,
+    *,
+    strict: bool = False,
+    chain: ChainConfig = DEFAULT_CHAIN,
+) -> SliceCache:
     """Open the cache of an index, decoding what it needs first if it is not there yet.
 
     Args:
@@ -63,18 +72,19 @@ def build_cache(index: Index, size: int, folder: Path, *, strict: bool = False) 
         size: Side of the square pictures.
         folder: Where caches live.
         strict: Raise at the first scan that cannot be decoded.
+        chain: How scans become pictures.
 
     Raises:
         DataError: If no scan could be decoded, or one could not and ``strict`` is set.
     """
-    place = folder / cache_key(index, size)
+    place = folder / cache_key(index, size, chain)
     if not (place / "manifest.json").exists():
         _remove_stale(folder)
         aside = folder / f".{place.name}.{os.getpid()}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            _decode_all(index, size, aside)
+            _decode_all(index, size, chain, aside)
             _put_in_place(aside, place)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -83,7 +93,7 @@ def build_cache(index: Index, size: int, folder: Path, *, strict: bool = False) 
     return cache
 
 
-def cache_key(index: Index, size: int) -> str:
+def cache_key(index: Index, size: int, chain: ChainConfig = DEFAULT_CHAIN) -> str:
     """A name for a cache's content: files (with size and time of change), masks and settings.
 
     Labels and splits are not part of it: they are joined anew from the index.
@@ -93,16 +103,16 @@ def cache_key(index: Index, size: int) -> str:
         files = (*scan.series.paths, *([scan.mask] if scan.mask else []))
         stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         digest.update(json.dumps([stamps, scan.modality]).encode())
-    digest.update(json.dumps([FORMAT, size, BLANK_BELOW]).encode())
+    digest.update(json.dumps([FORMAT, size, BLANK_BELOW, asdict(chain)]).encode())
     return digest.hexdigest()
 
 
 class _Scans(Dataset):
     """A MONAI dataset that gives a scan's slices, or the reason why there are none."""
 
-    def __init__(self, scans: list[Scan], size: int) -> None:
+    def __init__(self, scans: list[Scan], size: int, chain: ChainConfig) -> None:
         self.pipelines = {
-            with_mask: slicing_pipeline(size, BLANK_BELOW, with_mask=with_mask)
+            with_mask: slicing_pipeline(size, BLANK_BELOW, with_mask=with_mask, chain=chain)
             for with_mask in (False, True)
         }
         super().__init__(scans)
@@ -139,19 +149,22 @@ def _first(items: list[Any]) -> Any:
     return items[0]
 
 
-def _decoded(scans: list[Scan], size: int) -> Iterator[tuple[int, Slices | str]]:
+def _decoded(
+    scans: list[Scan], size: int, chain: ChainConfig
+) -> Iterator[tuple[int, Slices | str]]:
     """Scans in order, decoded by worker processes when there are enough to pay for them."""
     workers = min(2, os.cpu_count() or 1) if len(scans) >= 16 else 0
-    yield from DataLoader(_Scans(scans, size), batch_size=1, num_workers=workers, collate_fn=_first)
+    dataset = _Scans(scans, size, chain)
+    yield from DataLoader(dataset, batch_size=1, num_workers=workers, collate_fn=_first)
 
 
-def _decode_all(index: Index, size: int, folder: Path) -> None:
+def _decode_all(index: Index, size: int, chain: ChainConfig, folder: Path) -> None:
     rows, problems, blank = [], [], 0
     with (
         (folder / "slices.int16").open("wb") as file,
         progress("reading scans", len(index.scans), "scans") as ticker,
     ):
-        for number, result in _decoded(index.scans, size):
+        for number, result in _decoded(index.scans, size, chain):
             if isinstance(result, str):
                 problems.append({"path": index.scans[number].path, "reason": result})
             else:
@@ -183,6 +196,7 @@ def _rows(number: int, slices: Slices) -> pd.DataFrame:
             "high": slices.high,
             "pixel_mm": slices.pixel_mm,
             "unit": slices.unit,
+            **dict(zip(COLUMNS, slices.landmarks, strict=False)),
         }
     )
 

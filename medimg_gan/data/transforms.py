@@ -16,13 +16,11 @@ from monai.transforms.compose import Compose
 from monai.transforms.io.dictionary import LoadImaged
 from monai.transforms.transform import MapTransform
 
-from medimg_gan.data.planes import frame_of, to_pictures
+from medimg_gan.data.chain import encode
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.geometry import Geometry
 from medimg_gan.errors import LabelError, UnreadableError
 from medimg_gan.imaging import Volume, read_files
-from medimg_gan.modalities import MODALITIES
-
-FLATTEST_PIXEL = 4.0
-"""Longest over shortest side of a pixel that still makes a picture."""
 
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
@@ -89,13 +87,14 @@ class Slices:
 
     Attributes:
         pictures: (K, size, size) int16, encoded value times ``STORED_MAX``.
-        position: (K,) float32 in [0, 1], from the lowest slice to the highest.
+        position: (K,) float32 in [0, 1], from the lowest slice to the highest (coronal: from back
+            to front, sagittal: from left to right).
         area: (K,) float32, the mask's area in mm2; NaN without a mask.
         low, high: The scale that was applied (raw values of -1 and 1).
+        landmarks: (11,) of the encoded foreground, or empty where none are asked for.
         pixel_mm: Side of a picture's pixel.
         unit: HU, signal or display.
-    pixel_mm: Side of a picture's pixel.
-        index: (K,) the slices' numbers in the volume.
+        index: (K,) the slices' numbers in the prepared volume.
         blank: How many slices were left out because nothing is on them.
     """
 
@@ -104,6 +103,7 @@ class Slices:
     area: np.ndarray
     low: float
     high: float
+    landmarks: np.ndarray
     pixel_mm: float
     unit: str
     index: np.ndarray
@@ -111,15 +111,16 @@ class Slices:
 
 
 class CutIntoSlices(MapTransform):
-    """Encode a loaded volume by its modality and cut it into square pictures.
+    """Send a loaded volume through the chain and keep the pictures that show something.
 
     Needs ``image`` and ``modality``, takes ``mask`` where there is one, and puts ``slices``.
     """
 
-    def __init__(self, size: int, blank_below: float) -> None:
+    def __init__(self, size: int, blank_below: float, chain: ChainConfig) -> None:
         super().__init__(keys=("image",))
         self.size = size
         self.blank_below = blank_below
+        self.chain = chain
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         """One loaded scan -> ``{"slices": Slices}``.
@@ -127,49 +128,53 @@ class CutIntoSlices(MapTransform):
         Raises:
             ModalityError: If the values cannot be of the modality.
             LabelError: If the mask lies on another grid.
-            UnreadableError: If every slice is blank, or the scan is cut across the axial plane.
+            UnreadableError: If every slice is blank, or a pixel in the chain's plane is too flat.
         """
         image = data["image"]
         raw, affine = np.asarray(image), np.asarray(image.affine)
-        spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))
-        if max(spacing[:2]) > FLATTEST_PIXEL * min(spacing[:2]):
-            raise UnreadableError(
-                "its slices do not lie in the axial plane",
-                observed=f"an axial cut has pixels of {spacing[0]:.1f} x {spacing[1]:.1f} mm",
-                cause="a sagittal or coronal series of thick slices",
-                fix="resample it to even voxels first, or leave it out",
-            )
-        scale = MODALITIES[data["modality"]].fit(raw, image.meta["unit"])
-        frame = frame_of(raw.shape, spacing, self.size)
-        pictures = to_pictures(scale.encode(raw), frame)
+        i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+        encoded = encode(
+            raw,
+            (i, j, k),
+            modality=data["modality"],
+            unit=image.meta["unit"],
+            chain=self.chain,
+            size=self.size,
+        )
+        pictures = encoded.pictures
         count = len(pictures)
         filled = (pictures > -0.95).mean(axis=(1, 2)) >= self.blank_below
-        area = _mask_area(data.get("mask"), raw.shape, affine, count)
+        if not filled.any():
+            raise UnreadableError("every slice is blank", cause="an empty or constant volume")
+        area = _mask_area(data.get("mask"), raw.shape, affine, encoded.geometry, count)
         position = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
         slices = Slices(
             pictures=np.round(pictures[filled] * STORED_MAX).astype(np.int16),
             position=position[filled].astype(np.float32),
             area=area[filled],
-            low=scale.low,
-            high=scale.high,
-            pixel_mm=spacing[0] * frame.columns / frame.width,
+            low=encoded.scale.low,
+            high=encoded.scale.high,
+            landmarks=encoded.landmarks,
+            pixel_mm=encoded.pixel_mm,
             unit=image.meta["unit"],
             index=np.flatnonzero(filled),
             blank=int(count - filled.sum()),
         )
-        if not filled.any():
-            raise UnreadableError("every slice is blank", cause="an empty or constant volume")
         return {"slices": slices}
 
 
-def slicing_pipeline(size: int, blank_below: float, *, with_mask: bool) -> Compose:
+def slicing_pipeline(
+    size: int, blank_below: float, *, with_mask: bool, chain: ChainConfig = DEFAULT_CHAIN
+) -> Compose:
     """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
     keys = ("image", "mask") if with_mask else ("image",)
-    return Compose([LoadVolumed(keys), CutIntoSlices(size, blank_below)])
+    return Compose([LoadVolumed(keys), CutIntoSlices(size, blank_below, chain)])
 
 
-def _mask_area(mask: Any, shape: tuple[int, ...], affine: np.ndarray, count: int) -> np.ndarray:
-    """Area in mm2 of a mask's positive voxels in each of ``count`` axial slices."""
+def _mask_area(
+    mask: Any, shape: tuple[int, ...], affine: np.ndarray, geometry: Geometry, count: int
+) -> np.ndarray:
+    """Area in mm2 of a mask's positive voxels in each of ``count`` slices."""
     if mask is None:
         return np.full(count, np.nan, np.float32)
     values, mask_affine = np.asarray(mask), np.asarray(mask.affine)
@@ -180,5 +185,8 @@ def _mask_area(mask: Any, shape: tuple[int, ...], affine: np.ndarray, count: int
             + ("" if values.shape != shape else "; their affines differ"),
             fix="resample the mask to the image",
         )
-    pixel = float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])))
-    return ((values > 0.5).sum(axis=(0, 1)) * pixel).astype(np.float32)
+    present = geometry.forward((values > 0.5).astype(np.float32), nearest=True)
+    steps = zip(geometry.axes[:2], geometry.spacing, geometry.own_spacing, strict=False)
+    column, row = (affine[:3, axis] * new / own for axis, new, own in steps)
+    pixel = float(np.linalg.norm(np.cross(column, row)))
+    return (present.sum(axis=(0, 1)) * pixel).astype(np.float32)

@@ -62,7 +62,7 @@ def test_changed_files_or_settings_make_another_cache(index, tmp_path):
 
 
 def test_a_killed_build_leaves_nothing_that_is_read(index, tmp_path, monkeypatch):
-    def killed(index, size, folder):
+    def killed(index, size, chain, folder):
         (folder / "slices.int16").write_bytes(b"half")
         raise KeyboardInterrupt
 
