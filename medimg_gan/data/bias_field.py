@@ -26,8 +26,8 @@ FEWEST = 8
 def without_bias_field(array: FloatArray, spacing: tuple[float, float, float]) -> FloatArray:
     """An MR volume divided by its smooth multiplicative shading (N4, Tustison et al. 2010).
 
-    The field is estimated in a shrunken copy inside Otsu's mask and evaluated at full size. Values keep their
-    sign and zero, and inside the mask their mean.
+    The field is estimated in a shrunken copy inside Otsu's mask and evaluated at full size.
+    Values keep their sign and zero, and inside the mask their mean.
 
     Args:
         array: (I, J, K) float32 signal; an axis of fewer than ``FEWEST`` voxels is taken as flat.

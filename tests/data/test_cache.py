@@ -9,6 +9,7 @@ import pytest
 
 from medimg_gan.data import cache as cache_module
 from medimg_gan.data.cache import build_cache
+from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.transforms import STORED_MAX
@@ -57,6 +58,7 @@ def test_decoding_happens_once(index, tmp_path, monkeypatch):
 def test_changed_files_or_settings_make_another_cache(index, tmp_path):
     key = cache_module.cache_key(index, 32)
     assert cache_module.cache_key(index, 64) != key
+    assert cache_module.cache_key(index, 32, ChainConfig(crop="body")) != key
     os.utime(index.scans[0].series.paths[0], (1, 1))
     assert cache_module.cache_key(index, 32) != key
 
