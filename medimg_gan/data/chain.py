@@ -38,6 +38,7 @@ class Encoded:
             where no histogram is standardised.
         geometry: From the scan's grid to the grid that was cut into pictures.
         frame: From that grid's planes to the pictures.
+        background: What air is in the pictures, and their border.
     """
 
     pictures: FloatArray
@@ -45,6 +46,7 @@ class Encoded:
     landmarks: FloatArray
     geometry: Geometry
     frame: Frame
+    background: float
 
     @property
     def pixel_mm(self) -> float:
@@ -89,8 +91,9 @@ def encode(
         geometry = geometry.around(kind.foreground(resampled, unit), chain.margin)
         resampled = resampled[geometry.box]
     frame = frame_of(resampled.shape, geometry.spacing, size)
-    pictures = to_pictures(scale.encode(resampled), frame)
-    return Encoded(pictures, scale, landmarks, geometry, frame)
+    background = float(scale.encode(np.array(_air(scale, unit))))
+    pictures = to_pictures(scale.encode(resampled), frame, background)
+    return Encoded(pictures, scale, landmarks, geometry, frame, background)
 
 
 def decode(pictures: FloatArray, encoded: Encoded, scale: Scale, unit: str) -> FloatArray:
@@ -100,12 +103,11 @@ def decode(pictures: FloatArray, encoded: Encoded, scale: Scale, unit: str) -> F
         pictures: As many, and in the same places, as ``encoded.pictures``.
         encoded: What :func:`encode` gave for the scan.
         scale: Of the values to make.
-        unit: Of the values to make; what was cropped away becomes air (-1000 HU or lower in CT,
-            else the scale's lowest value).
+        unit: Of the values to make; what was cropped away becomes air (-1000 HU, else the scale's
+            lowest value).
     """
     values = scale.decode(from_pictures(pictures, encoded.frame))
-    air = min(AIR, scale.low) if unit == "HU" else scale.low
-    return encoded.geometry.back(values, outside=air)
+    return encoded.geometry.back(values, outside=_air(scale, unit))
 
 
 def modality_of(name: str, chain: ChainConfig) -> Modality:
@@ -114,6 +116,10 @@ def modality_of(name: str, chain: ChainConfig) -> Modality:
     return (
         replace(modality, window=window_of(chain.window)) if isinstance(modality, Ct) else modality
     )
+
+
+def _air(scale: Scale, unit: str) -> float:
+    return AIR if unit == "HU" else scale.low
 
 
 def _refuse_flat_pixels(geometry: Geometry, chain: ChainConfig) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
 BACKGROUND = -1.0
-"""Encoded value outside the scan (air, no signal)."""
+"""Encoded value of air or no signal in most scales."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ def frame_of(shape: tuple[int, ...], spacing: tuple[float, float, float], size: 
     return Frame(rows, columns, max(1, round(height * pixels)), max(1, round(width * pixels)), size)
 
 
-def to_pictures(encoded: FloatArray, frame: Frame) -> FloatArray:
+def to_pictures(encoded: FloatArray, frame: Frame, background: float = BACKGROUND) -> FloatArray:
     """Planes (columns, rows, slices) in [-1, 1] -> pictures (slices, size, size).
 
     Radiological convention: what grows to the right, front or top of the patient grows to the
     left and top of the picture, so that axial pictures have the front at the top, coronal and
     sagittal ones the head, and the patient's right (sagittal: front) is on the left. Shrinking is
-    antialiased; the border is filled with ``BACKGROUND``.
+    antialiased; the border is filled with ``background``.
     """
     planes = np.ascontiguousarray(encoded[::-1, ::-1].transpose(2, 1, 0))
     resized = _resize(planes, (frame.height, frame.width))
-    pictures = np.full((len(planes), frame.size, frame.size), BACKGROUND, np.float32)
+    pictures = np.full((len(planes), frame.size, frame.size), background, np.float32)
     inside = np.s_[:, frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     pictures[inside] = resized
     return pictures

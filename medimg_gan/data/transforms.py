@@ -22,6 +22,9 @@ from medimg_gan.data.geometry import Geometry
 from medimg_gan.errors import LabelError, UnreadableError
 from medimg_gan.imaging import Volume, read_files
 
+FAINTEST = 0.05
+"""Encoded distance from the background at which a pixel shows something."""
+
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
 
@@ -143,7 +146,8 @@ class CutIntoSlices(MapTransform):
         )
         pictures = encoded.pictures
         count = len(pictures)
-        filled = (pictures > -0.95).mean(axis=(1, 2)) >= self.blank_below
+        shown = np.abs(pictures - encoded.background) > FAINTEST
+        filled = shown.mean(axis=(1, 2)) >= self.blank_below
         if not filled.any():
             raise UnreadableError("every slice is blank", cause="an empty or constant volume")
         area = _mask_area(data.get("mask"), raw.shape, affine, encoded.geometry, count)

@@ -70,7 +70,16 @@ def test_outside_the_crop_there_is_air():
     back = there_and_back(array, chain, size=96)
     assert (back[:4] == AIR).all()
     full = there_and_back(array, ChainConfig(crop="body", margin=0.0, window="full"), size=96)
-    assert (full[:4] == -1024).all()
+    assert (full[:4] == AIR).all()
+
+
+@pytest.mark.parametrize("window", [*WINDOWS, "-1300,-700"])
+def test_the_border_of_a_picture_is_air_in_every_window(window):
+    chain = ChainConfig(window=window)
+    encoded = encode(head(), SPACING, modality="ct", unit="HU", chain=chain, size=64)
+    border, corner = encoded.pictures[:, 0, 0], encoded.pictures[:, 8, 63]
+    np.testing.assert_allclose(border, encoded.background, atol=1e-6)
+    np.testing.assert_allclose(corner, encoded.background, atol=1e-6)
 
 
 def test_a_narrow_window_keeps_what_lies_in_it_and_clips_the_rest():

@@ -95,3 +95,14 @@ def test_landmarks_travel_with_the_slices(sagittal):
     assert slices.landmarks.shape == (11,)
     plain = cut(sagittal[0], "mri", ChainConfig(plane="sagittal"))
     assert np.array_equal(slices.pictures, plain.pictures)  # the map is applied on the batch
+
+
+@pytest.mark.parametrize("window", ["wide", "full", "brain", "lung"])
+def test_slices_of_air_are_blank_in_every_window(tmp_path, window):
+    scan = np.full((30, 30, 6), -1000.0)
+    scan[8:22, 8:22, 2:5] = 60
+    path = save(scan, (1, 1, 3), tmp_path / "ct.nii.gz")
+    pipeline = slicing_pipeline(32, 0.01, with_mask=False, chain=ChainConfig(window=window))
+    slices = pipeline({"image": str(path), "modality": "ct"})["slices"]
+    assert slices.index.tolist() == [2, 3, 4]
+    assert slices.blank == 3
