@@ -15,6 +15,9 @@ class MedimgError(Exception):
         fix: What the user can do about it.
     """
 
+    shown_as = ""
+    """Name in the message, where it is not the class's own."""
+
     def __init__(self, problem: str, *, observed: str = "", cause: str = "", fix: str = "") -> None:
         self.problem, self.observed, self.cause, self.fix = problem, observed, cause, fix
         super().__init__(problem, observed, cause, fix)
@@ -25,7 +28,7 @@ class MedimgError(Exception):
         return partial(type(self), **rest), (self.problem,)
 
     def __str__(self) -> str:
-        lines = [f"{type(self).__name__}: {self.problem}"]
+        lines = [f"{self.shown_as or type(self).__name__}: {self.problem}"]
         lines += [f"  {self.observed}"] if self.observed else []
         lines += [f"  likely cause: {self.cause}"] if self.cause else []
         lines += [f"  fix: {self.fix}"] if self.fix else []

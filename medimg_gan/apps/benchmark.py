@@ -90,7 +90,11 @@ def _reading(config: Config) -> list[dict[str, Any]]:
 
     def reread() -> int:
         items = [
-            {"image": [str(path) for path in scan.series.paths], "modality": scan.modality}
+            {
+                "image": [str(path) for path in scan.series.paths],
+                "modality": scan.modality,
+                "series": scan.series,
+            }
             for scan in index.scans
         ]
         return sum(len(pipeline(item)["slices"].pictures) for item in items)  # type: ignore

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,8 @@ def cache_key(index: Index, size: int, chain: ChainConfig = DEFAULT_CHAIN) -> st
     for scan in index.scans:
         files = (*scan.series.paths, *([scan.mask] if scan.mask else []))
         stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        digest.update(json.dumps([stamps, scan.modality]).encode())
+        how = (scan.series.part, scan.series.volume, astuple(scan.series.options))
+        digest.update(json.dumps([stamps, scan.modality, how]).encode())
     digest.update(json.dumps([FORMAT, size, BLANK_BELOW, asdict(chain)]).encode())
     return digest.hexdigest()
 
@@ -122,6 +123,7 @@ class _Scans(Dataset):
         item: dict[str, Any] = {
             "image": [str(path) for path in scan.series.paths],
             "modality": scan.modality,
+            "series": scan.series,
         }
         if scan.mask:
             item["mask"] = str(scan.mask)

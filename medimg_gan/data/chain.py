@@ -34,6 +34,7 @@ class Encoded:
     Attributes:
         pictures: (K, size, size) float32 in [-1, 1].
         scale: Of the volume's raw values.
+        unit: Theirs.
         landmarks: (11,) of the encoded foreground (:mod:`medimg_gan.modalities.nyul`), or empty
             where no histogram is standardised.
         geometry: From the scan's grid to the grid that was cut into pictures.
@@ -43,6 +44,7 @@ class Encoded:
 
     pictures: FloatArray
     scale: Scale
+    unit: str
     landmarks: FloatArray
     geometry: Geometry
     frame: Frame
@@ -69,7 +71,7 @@ def encode(
         array: (I, J, K) raw values, axes nearest to right, front, top.
         spacing: mm along I, J, K.
         modality: A key of ``MODALITIES``.
-        unit: "HU", "signal" or "display".
+        unit: "HU", "signal" or "display", as the file's format tells it.
         chain: Settings.
         size: Side of the pictures.
 
@@ -78,6 +80,8 @@ def encode(
         UnreadableError: If the pixels of that plane are too flat, or the resampled grid too large.
     """
     kind = modality_of(modality, chain)
+    if unit != "display":  # a NIfTI file cannot tell, and the user's word goes before the header's
+        unit = "HU" if modality == "ct" else "signal"
     geometry = geometry_of(array.shape, spacing, chain.plane, chain.spacing)
     _refuse_flat_pixels(geometry, chain)
     if chain.bias_field == "n4" and modality == "mri":
@@ -93,7 +97,7 @@ def encode(
     frame = frame_of(resampled.shape, geometry.spacing, size)
     background = float(scale.encode(np.array(_air(scale, unit))))
     pictures = to_pictures(scale.encode(resampled), frame, background)
-    return Encoded(pictures, scale, landmarks, geometry, frame, background)
+    return Encoded(pictures, scale, unit, landmarks, geometry, frame, background)
 
 
 def decode(pictures: FloatArray, encoded: Encoded, scale: Scale, unit: str) -> FloatArray:

@@ -123,7 +123,7 @@ def build_index(config: DataConfig) -> Index:
     assert config.data is not None, "apps fill in the phantom before they index"
     root, table_path = _root_and_table(config)
     rows = read_table(table_path, root) if table_path else {}
-    series, problems = find_series(root, modality=config.modality)
+    series, problems = find_series(root, config.modality, config.read_options)
     masks = _find_masks(series, root, config.mask)
     mask_files = {path for path, _ in masks.values()} | {
         row.mask for row in rows.values() if row.mask

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
 
 from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.read_options import OnGap, OnTilt, PhilipsScaling, ReadOptions
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,28 @@ class DataConfig:
     """Area in mm2 from which a mask counts as present in a slice."""
     layout: str = ""
     """Path pattern such as '{label}/{patient}/*' where folder names need explaining."""
-    strict: bool = False
+    strict: Annotated[bool, tyro.conf.arg(name="data.strict", aliases=["--strict"])] = False
     """Stop at the first unreadable series instead of listing it and going on."""
+    on_gap: Annotated[OnGap, tyro.conf.arg(name="data.on-gap")] = "error"
+    """Missing slices or uneven gaps: refuse, interpolate to the smallest gap (resample), or make a
+    series of each evenly spaced run (split)."""
+    on_tilt: Annotated[OnTilt, tyro.conf.arg(name="data.on-tilt")] = "resample"
+    """A tilted gantry: resample to an upright grid, keep the slices on a grid that ignores the
+    tilt, or refuse (error)."""
+    volume: Annotated[int | Literal["all"], tyro.conf.arg(name="data.volume")] = 0
+    """Which volume of a time or diffusion series to read, from 0; all makes a scan of each."""
+    philips_scaling: Annotated[PhilipsScaling, tyro.conf.arg(name="data.philips-scaling")] = (
+        "precise"
+    )
+    """Values of Philips MR series that dcm2niix reads (time series, mixed multi-frame): comparable
+    between scans (precise) or as the console displays them (display)."""
     cache: Path = Path("runs/cache")
     """Where decoded slices are kept between runs."""
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """What of this the reader needs."""
+        return ReadOptions(self.on_gap, self.on_tilt, self.volume, self.philips_scaling)
 
     def __post_init__(self) -> None:
         """Refuse at once what no folder could satisfy."""
@@ -44,5 +66,7 @@ class DataConfig:
             raise DataError(
                 f"{self.data}: no such file or folder", fix="check the spelling of --data"
             )
+        if self.volume != "all" and self.volume < 0:
+            raise ConfigError(f"--data.volume {self.volume}: volumes are counted from 0")
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")

@@ -20,7 +20,8 @@ from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.geometry import Geometry
 from medimg_gan.errors import LabelError, UnreadableError
-from medimg_gan.imaging import Volume, read_files
+from medimg_gan.imaging import Series, Volume, read_files, read_series
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 FAINTEST = 0.05
 """Encoded distance from the background at which a pixel shows something."""
@@ -39,7 +40,16 @@ class VolumeReader(ImageReader):
     MONAI's own readers invent an affine for some series and mix the series of a folder. Arrays
     are (I, J, K) float32 in the modality's units, the affine is RAS+, and what is not a regular
     volume is refused with a reason.
+
+    Args:
+        options: What to do with gaps, tilt and time series.
+        series: How its own files are to be read, as ``find_series`` found; all others are read
+            by ``options``.
     """
+
+    def __init__(self, options: ReadOptions = DEFAULTS, series: Series | None = None) -> None:
+        self.options = options
+        self.series = series
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Any file: what cannot be read is refused with a reason later."""
@@ -48,7 +58,10 @@ class VolumeReader(ImageReader):
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume:
         """Decode one series: a folder, one file, or the series' files in any order."""
         paths = [data] if isinstance(data, str | Path) else list(data)  # type: ignore[arg-type]
-        return read_files([Path(str(path)) for path in paths])
+        files = tuple(Path(str(path)) for path in paths)
+        if self.series and files == self.series.paths:
+            return read_series(self.series)
+        return read_files(files, options=self.options)
 
     def get_data(self, img: Volume) -> tuple[np.ndarray, dict[str, Any]]:
         """The array and the metadata that MONAI keeps with it."""
@@ -80,8 +93,8 @@ class LoadVolumed(LoadImaged):
     def __call__(
         self, data: Mapping[Hashable, Any], reader: ImageReader | None = None
     ) -> dict[Hashable, Any]:
-        """Paths -> MetaTensors (I, J, K) with a RAS+ affine."""
-        return super().__call__(data, reader or VolumeReader())
+        """Paths (and the ``series`` they are) -> MetaTensors (I, J, K) with a RAS+ affine."""
+        return super().__call__(data, reader or VolumeReader(series=data.get("series")))
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,7 @@ class CutIntoSlices(MapTransform):
             high=encoded.scale.high,
             landmarks=encoded.landmarks,
             pixel_mm=encoded.pixel_mm,
-            unit=image.meta["unit"],
+            unit=encoded.unit,
             index=np.flatnonzero(filled),
             blank=int(count - filled.sum()),
         )

@@ -6,9 +6,11 @@ from medimg_gan.imaging.picture import write_picture
 from medimg_gan.imaging.read import find_series, read_files, read_series, read_volumes
 from medimg_gan.imaging.series import Problem, Series
 from medimg_gan.imaging.volume import Volume
+from medimg_gan.read_options import ReadOptions
 
 __all__ = [
     "Problem",
+    "ReadOptions",
     "Series",
     "Volume",
     "find_series",

@@ -24,6 +24,32 @@ ANGLE_TOLERANCE = 1e-3
 """Slices are parallel if no component of their direction cosines differs by more."""
 
 
+class IrregularError(DicomGeometryError):
+    """Slices that form no single regular volume, but can be made into some."""
+
+    shown_as = "DicomGeometryError"
+
+
+class MosaicError(IrregularError):
+    """Siemens mosaics: all slices of a volume stand side by side in one picture."""
+
+
+class TimeSeriesError(IrregularError):
+    """The same number of images at each of several positions."""
+
+
+class TiltedError(IrregularError):
+    """Slices that shift sideways from one to the next."""
+
+
+class GapError(IrregularError):
+    """Slices that are not evenly spaced."""
+
+
+class MissingSliceError(GapError):
+    """Wide gaps that the instance numbers left out would fill."""
+
+
 @dataclass(frozen=True)
 class Stack:
     """Slices in order, on one grid.
@@ -79,13 +105,15 @@ def stack(headers: list[SliceHeader], place: str) -> Stack:
             f"{place}: directions of rows and columns are not perpendicular unit vectors",
             observed=f"Image Orientation (Patient) is {first.orientation}",
         )
-    positions = np.array([header.position for header in headers])
-    heights = positions @ normal
-    order = np.argsort(heights, kind="stable")
-    headers, positions, heights = [headers[i] for i in order], positions[order], heights[order]
+    headers, positions, heights = _in_order(headers, normal)
     spacing = first.pixel_spacing or (1.0, 1.0)
+    uneven = _uneven(headers, heights, place)
+    if isinstance(uneven, MissingSliceError):
+        raise uneven  # before the slant: a lost slice is worse, and nobody planned it
     _refuse_slant(positions, heights, normal, min(spacing), place)
-    gap = _slice_distance(headers, heights, place)
+    if uneven:
+        raise uneven
+    gap = _slice_distance(headers, heights)
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = row * spacing[1], column * spacing[0]
     affine[:3, 2], affine[:3, 3] = normal * gap, positions[0]
@@ -108,13 +136,49 @@ def without_geometry(size: tuple[int, int], spacing: tuple[float, ...]) -> Float
     return affine
 
 
+def even_runs(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Cut a stack of parallel slices where the distance between neighbours changes."""
+    row, column = np.reshape(np.array(headers[0].orientation), (2, 3))
+    headers, _, heights = _in_order(headers, np.cross(row, column))
+    runs = [[headers[0]]]
+    first_gap = None
+    for header, gap in zip(headers[1:], np.diff(heights).tolist(), strict=True):
+        if first_gap is None or abs(gap - first_gap) <= _tolerance(first_gap):
+            runs[-1].append(header)
+            first_gap = first_gap or gap
+        else:
+            runs.append([header])
+            first_gap = None
+    return runs
+
+
+def _in_order(
+    headers: list[SliceHeader], normal: FloatArray
+) -> tuple[list[SliceHeader], FloatArray, FloatArray]:
+    """Slices along the normal, their positions (N, 3) and heights (N,) in mm."""
+    positions = np.array([header.position for header in headers])
+    heights = positions @ normal
+    order = np.argsort(heights, kind="stable")
+    return [headers[i] for i in order], positions[order], heights[order]
+
+
+def _tolerance(gap: float) -> float:
+    return max(GAP_TOLERANCE, GAP_TOLERANCE * gap)
+
+
 def repeats(headers: list[SliceHeader]) -> bool:
     """Whether two slices lie at the same place."""
-    return max(_count_places(headers).values()) > 1
+    return max(images_by_place(headers).values()) > 1
 
 
-def _count_places(headers: list[SliceHeader]) -> Counter[tuple[float, ...]]:
-    return Counter(tuple(np.round(header.position or (), 3).tolist()) for header in headers)
+def images_by_place(headers: list[SliceHeader]) -> Counter[tuple[float, ...]]:
+    """How many images lie at each place."""
+    return Counter(place_of(header) for header in headers)
+
+
+def place_of(header: SliceHeader) -> tuple[float, ...]:
+    """The slice's position in mm, to a micrometre; () without geometry."""
+    return tuple(round(value, 3) for value in header.position or ())
 
 
 def _refuse_mixed(headers: list[SliceHeader], place: str) -> None:
@@ -139,7 +203,7 @@ def _refuse_mixed(headers: list[SliceHeader], place: str) -> None:
             observed=f"{len(odd)} of {len(headers)} differ from the first",
             cause=f"two series in one (InstanceNumber {_listed(odd)})",
         )
-    counts = _count_places(headers)
+    counts = images_by_place(headers)
     if max(counts.values()) > 1:
         _refuse_repeats(headers, counts, place)
 
@@ -148,18 +212,14 @@ def _refuse_repeats(
     headers: list[SliceHeader], counts: Counter[tuple[float, ...]], place: str
 ) -> None:
     if len(set(counts.values())) == 1:
-        raise DicomGeometryError(
+        raise TimeSeriesError(
             f"{place}: a 4D series",
             observed=f"{max(counts.values())} images at each of {len(counts)} positions",
             cause="several time points, directions or echoes in one series",
             fix="export one of them as its own series",
         )
     position, times = counts.most_common(1)[0]
-    numbers = [
-        header.number
-        for header in headers
-        if tuple(np.round(header.position or (), 3).tolist()) == position
-    ]
+    numbers = [header.number for header in headers if place_of(header) == position]
     raise DicomGeometryError(
         f"{place}: slices at the same position",
         observed=f"{times} at {position} (InstanceNumber {_listed(numbers)}); "
@@ -168,27 +228,34 @@ def _refuse_repeats(
     )
 
 
-def _slice_distance(headers: list[SliceHeader], heights: FloatArray, place: str) -> float:
+def _slice_distance(headers: list[SliceHeader], heights: FloatArray) -> float:
     if len(headers) == 1:
         return headers[0].thickness or 1.0
+    return float((heights[-1] - heights[0]) / (len(heights) - 1))
+
+
+def _uneven(headers: list[SliceHeader], heights: FloatArray, place: str) -> GapError | None:
+    """What is wrong with the distances between slices, if anything."""
+    if len(headers) < 3:
+        return None
     gaps = np.diff(heights)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # the lower median is one of the gaps
-    tolerance = max(GAP_TOLERANCE, GAP_TOLERANCE * usual)
+    tolerance = _tolerance(usual)
     wrong = np.flatnonzero(np.abs(gaps - usual) > tolerance)
     if not wrong.size:
-        return float((heights[-1] - heights[0]) / len(gaps))
+        return None
     shown = ", ".join(f"gap {i + 1}->{i + 2} is {gaps[i]:.4g} mm" for i in wrong[:3])
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     missing = _missing_numbers(headers, gaps, usual, tolerance, wrong)
     many = len(gaps) - len(wrong)
     rest = f"the other {many} gaps are" if many > 1 else "the other gap is"
-    raise DicomGeometryError(
+    return (MissingSliceError if missing else GapError)(
         f"{place}: slices are not evenly spaced",
         observed=f"{shown}{more}; {rest} {usual:.4g} mm (tolerance {tolerance:.3g} mm)",
         cause=f"a missing file (InstanceNumber {_listed(missing)})"
         if missing
         else "missing files, or slices planned at uneven distances",
-        fix="export the series again",
+        fix="export the series again, or pass --data.on-gap resample (or split)",
     )
 
 
@@ -220,12 +287,12 @@ def _refuse_slant(
         return
     rise = float(heights[-1] - heights[0])
     angle = np.degrees(np.arctan2(np.linalg.norm(sideways[-1]), rise))
-    raise DicomGeometryError(
+    raise TiltedError(
         f"{place}: the stack of slices is slanted by {angle:.1f} degrees",
         observed=f"slices shift sideways by {drift:.4g} mm over {rise:.4g} mm, expected below "
         f"{DRIFT_TOLERANCE * pixel:.2g} mm",
         cause="a tilted gantry",
-        fix="resample it first (dcm2niix writes a file ending in _Tilt), or export a reformat",
+        fix="pass --data.on-tilt resample, or export a reformat",
     )
 
 

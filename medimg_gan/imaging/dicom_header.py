@@ -29,6 +29,8 @@ TAGS = """
     PixelRepresentation RescaleSlope RescaleIntercept RescaleType SharedFunctionalGroupsSequence
     PerFrameFunctionalGroupsSequence
 """
+IMAGE_TYPE, ECHO, ACQUISITION = range(3)
+"""Places in ``SliceHeader.kinds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class SliceHeader:
         patient: Patient ID; kept in memory only.
         modality: Modality (0008,0060).
         storage: SOP class UID.
-        kinds: What may tell two images at one place apart: image type, echo, acquisition.
+        kinds: What may tell two images at one place apart: image type, echo, acquisition number.
         number: Instance number, or the frame's number from 1.
         series_number: Series Number as text.
         size: Rows, columns.
@@ -51,6 +53,7 @@ class SliceHeader:
         thickness: Distance to the next slice as the header says, in mm; None if unknown.
         slope, intercept: Stored value -> real value.
         unit: "HU", "signal" or "display".
+        mosaic: Whether it is a Siemens mosaic: all slices of a volume in one picture.
         fault: Why its pixels cannot be used, if they cannot.
     """
 
@@ -72,6 +75,7 @@ class SliceHeader:
     slope: float
     intercept: float
     unit: str
+    mosaic: bool = False
     fault: UnreadableError | None = None
 
 
@@ -181,6 +185,7 @@ def _shared(dataset: Dataset, path: Path, fault: UnreadableError | None) -> dict
         "series_number": str(dataset.get("SeriesNumber") or ""),
         "size": (int(dataset.Rows), int(dataset.Columns)),
         "unit": unit_of(dataset),
+        "mosaic": "MOSAIC" in image_type(dataset),
         "fault": fault,
     }
 

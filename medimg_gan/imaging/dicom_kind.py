@@ -66,13 +66,6 @@ def pixel_fault(
         frames: How many pictures it holds.
         rest: Bytes of the file behind the header, if known.
     """
-    if "MOSAIC" in image_type(dataset):
-        return UnreadableError(
-            f"{path.parent}: Siemens mosaics",
-            observed="all slices of a volume stand side by side in one picture",
-            cause="an EPI series exported in mosaic form",
-            fix="convert it to NIfTI (dcm2niix), or export it unmosaicked",
-        )
     voxels = int(dataset.Rows) * int(dataset.Columns) * frames
     if voxels > LARGEST:
         return UnreadableError(

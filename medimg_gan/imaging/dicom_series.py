@@ -1,17 +1,28 @@
-"""Sort slice headers into series: by UID and plane, then by kind where positions repeat."""
+"""Sort slice headers into series: by UID and plane, then by kind where positions repeat.
+
+What then is no single regular volume goes to :mod:`dicom_irregular`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from medimg_gan.errors import DicomGeometryError, UnreadableError
-from medimg_gan.imaging import orientation
-from medimg_gan.imaging.dicom_geometry import Stack, repeats, same_plane, stack
-from medimg_gan.imaging.dicom_header import SliceHeader
+from medimg_gan.imaging import dicom_irregular, orientation
+from medimg_gan.imaging.dicom_geometry import (
+    IrregularError,
+    MosaicError,
+    Stack,
+    images_by_place,
+    place_of,
+    repeats,
+    same_plane,
+    stack,
+)
+from medimg_gan.imaging.dicom_header import ACQUISITION, ECHO, IMAGE_TYPE, SliceHeader
 from medimg_gan.imaging.dicom_kind import ENHANCED
 from medimg_gan.imaging.series import (
     DICOM_MODALITIES,
@@ -20,14 +31,14 @@ from medimg_gan.imaging.series import (
     modality_from_name,
     short_key,
 )
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 SCANNERS = ("CT", "MR", "PT")
 """Modalities whose images belong into volumes: several without geometry are refused."""
-IMAGE_TYPE, ECHO, ACQUISITION = range(3)
 
 
 def sort_into_series(
-    headers: Iterable[SliceHeader], root: Path, modality: str
+    headers: Iterable[SliceHeader], root: Path, modality: str, options: ReadOptions = DEFAULTS
 ) -> tuple[list[Series], list[Problem]]:
     """Every series that forms a volume, and a problem for each that does not.
 
@@ -35,6 +46,7 @@ def sort_into_series(
         headers: All slices found below ``root``, in any order.
         root: Folders below it may tell the modality where DICOM does not.
         modality: Overrides what files and folders say, unless "".
+        options: What to do with slices that form no single regular volume.
     """
     unique, problems = _without_copies(headers)
     series: list[Series] = []
@@ -43,7 +55,7 @@ def sort_into_series(
         problems += odd
         for part in (part for plane in planes for part in _by_kind(plane)):
             try:
-                series.append(_described(part, root, modality))
+                series += _series_of(part, root, modality, options)
             except (DicomGeometryError, UnreadableError) as error:
                 problems.append(Problem(part[0].path.parent, error.one_line()))
     return series, problems
@@ -61,15 +73,28 @@ def checked_stack(headers: list[SliceHeader]) -> Stack:
             raise header.fault
     first = headers[0]
     number = f" (series {first.series_number})" if first.series_number else ""
-    return stack(headers, f"{first.path.parent}{number}")
+    place = f"{first.path.parent}{number}"
+    if first.mosaic:
+        raise MosaicError(
+            f"{place}: Siemens mosaics",
+            observed="all slices of a volume stand side by side in one picture",
+            cause="an EPI series exported in mosaic form",
+        )
+    return stack(headers, place)
 
 
 def _without_copies(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], list[Problem]]:
-    """Drop second copies of an image; one problem for each folder that holds some."""
+    """Drop second copies of an image; one problem for each folder that holds some.
+
+    The folder with the most images keeps them: a part of a series that was copied elsewhere must
+    not take slices from the whole.
+    """
+    headers = list(headers)
+    images = Counter(header.path.parent for header in headers)
     seen: dict[tuple[object, ...], SliceHeader] = {}
     copies: Counter[tuple[Path, Path]] = Counter()
     unique = []
-    for header in sorted(headers, key=lambda header: (header.path, header.frame)):
+    for header in sorted(headers, key=lambda h: (-images[h.path.parent], h.path, h.frame)):
         identity = (header.image, header.frame, header.position, header.size, header.patient)
         original = seen.setdefault(identity, header) if header.image else header
         if original is header:
@@ -84,20 +109,43 @@ def _without_copies(headers: Iterable[SliceHeader]) -> tuple[list[SliceHeader], 
 
 
 def _by_uid(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
-    groups: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
-    for header in headers:
+    def identity(header: SliceHeader) -> tuple[object, ...]:
         alone = _stands_alone(header)
         place = header.path if alone else header.series or header.path.parent
-        groups[header.patient, place].append(header)
-    return list(groups.values())
+        # Some exports give two series one UID: their numbers differ.
+        return header.patient, place, header.series_number
+
+    return [part for group in _grouped(headers, identity) for part in _whole_volumes(group)]
 
 
 def _stands_alone(header: SliceHeader) -> bool:
-    """Enhanced files are whole volumes; screenshots and radiographs are whole pictures."""
-    if header.storage in ENHANCED:
-        return True
+    """Screenshots and radiographs are whole pictures."""
     flat = header.position is None or header.orientation is None
     return flat and (header.modality not in SCANNERS or header.unit == "display")
+
+
+def _whole_volumes(group: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Tell apart what one UID holds together: enhanced files, and copies under new image UIDs.
+
+    Enhanced files are volumes each, unless they show one place at several times. A folder whose
+    images stand in another one with the same numbers holds a series of its own.
+    """
+    if group[0].storage in ENHANCED:
+        files = _grouped(group, lambda header: header.path)
+        places = {frozenset(images_by_place(frames)) for frames in files}
+        return [group] if len(places) == 1 else files
+    identities = {(place_of(one), one.number, one.kinds) for one in group}
+    copied = len(identities) < len(group) and group[0].position is not None
+    return _grouped(group, lambda header: header.path.parent) if copied else [group]
+
+
+def _grouped(
+    headers: list[SliceHeader], key: Callable[[SliceHeader], object]
+) -> list[list[SliceHeader]]:
+    groups: dict[object, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        groups[key(header)].append(header)
+    return list(groups.values())
 
 
 def _by_plane(group: list[SliceHeader]) -> tuple[list[list[SliceHeader]], list[Problem]]:
@@ -129,39 +177,74 @@ def _by_plane(group: list[SliceHeader]) -> tuple[list[list[SliceHeader]], list[P
 
 
 def _by_kind(plane: list[SliceHeader]) -> list[list[SliceHeader]]:
-    """Split where positions repeat, if image type, echo or (CT) acquisition explain it."""
-    if plane[0].position is None or plane[0].storage in ENHANCED or not repeats(plane):
+    """Split where positions repeat, if image type, echo or (CT) acquisition explain it.
+
+    The best split leaves no position twice; the next best each as often as every other, which
+    makes time series.
+    """
+    enhanced = plane[0].storage in ENHANCED  # dcm2niix splits the frames of one file
+    if plane[0].position is None or enhanced or not repeats(plane):
         return [plane]
     choices = [(IMAGE_TYPE,), (ECHO,), (IMAGE_TYPE, ECHO)]
-    # In MR an acquisition number counts time points: that is a 4D series, and refused as one.
+    # In MR an acquisition number counts time points: that is one 4D series.
     choices += [(ACQUISITION,), (IMAGE_TYPE, ACQUISITION)] if plane[0].modality == "CT" else []
-    for choice in choices:
-        parts: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
-        for header in plane:
-            parts[tuple(header.kinds[kind] for kind in choice)].append(header)
-        if not any(repeats(part) or len(part) == 1 for part in parts.values()):
-            return list(parts.values())
+    splits = [
+        _grouped(plane, lambda header, choice=choice: tuple(header.kinds[kind] for kind in choice))
+        for choice in choices
+    ]
+    for split in splits:
+        if not any(repeats(part) or len(part) == 1 for part in split):
+            return split
+    for split in splits:
+        counts = [set(images_by_place(part).values()) for part in split]
+        if all(len(images) == 1 for images in counts):
+            return split
     return [plane]
 
 
-def _described(headers: list[SliceHeader], root: Path, modality: str) -> Series:
-    grid = checked_stack(headers)
-    first = grid.slices[0]
-    blank = np.broadcast_to(np.float32(0), grid.shape)
-    turned, affine = orientation.reoriented(blank, grid.affine, "RAS")
-    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+def _series_of(
+    headers: list[SliceHeader], root: Path, modality: str, options: ReadOptions, *notes: str
+) -> list[Series]:
+    """One series of a regular stack; what the options make of any other."""
+    try:
+        grid = checked_stack(headers)
+    except IrregularError as error:
+        if parts := dicom_irregular.regular_parts(headers, error, options):
+            return [
+                series
+                for part, note in parts
+                for series in _series_of(part, root, modality, options, *notes, note)
+            ]
+        base = _described(headers, root, modality, options, notes)
+        return dicom_irregular.converted(base, headers, error)
+    base = _described(list(grid.slices), root, modality, options, notes)
+    shape, spacing = orientation.grid_in_ras(grid.shape, grid.affine)
+    return [replace(base, shape=shape, spacing=spacing)]
+
+
+def _described(
+    headers: list[SliceHeader],
+    root: Path,
+    modality: str,
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> Series:
+    """The series of these slices, but for its grid."""
+    first = headers[0]
     uid = first.series or first.path.relative_to(root)
     direction = [round(value, 2) + 0.0 for value in first.orientation or ()]
-    alone = first.image if _stands_alone(first) else ""
-    paths = tuple(dict.fromkeys(header.path for header in grid.slices))
+    image = min(header.image for header in headers)
     return Series(
-        key=short_key(uid, alone, first.size, direction, first.kinds),
-        paths=paths,
+        key=short_key(uid, first.series_number, image, first.size, direction, first.kinds, *notes),
+        paths=tuple(dict.fromkeys(header.path for header in headers)),
         format="dicom",
         modality=modality
         or DICOM_MODALITIES.get(first.modality, "")
         or modality_from_name(first.path, root),
         patient=first.patient,
-        shape=(turned.shape[0], turned.shape[1], turned.shape[2]),
-        spacing=(i, j, k),
+        shape=(0, 0, 0),
+        spacing=(0.0, 0.0, 0.0),
+        unit=first.unit,
+        notes=notes,
+        options=options,
     )

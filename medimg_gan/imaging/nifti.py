@@ -31,8 +31,8 @@ EXACT_IN_FLOAT32 = 2**24
 MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 
-def nifti_grid(path: Path) -> tuple[tuple[int, int, int], FloatArray, str]:
-    """Shape and (4, 4) RAS+ affine in the file's own axis order, and modality, from the header.
+def nifti_grid(path: Path) -> tuple[tuple[int, int, int], FloatArray, str, int]:
+    """Shape, (4, 4) RAS+ affine in the file's own axis order, modality, volumes: header only.
 
     The modality is known only for files that this package wrote, else "".
 
@@ -41,10 +41,11 @@ def nifti_grid(path: Path) -> tuple[tuple[int, int, int], FloatArray, str]:
     """
     image = _opened(path)
     affine, _ = _affine(image, path)
-    return _shape(image, path), affine, _signature(image)[0]
+    shape, volumes = _shape(image, path)
+    return shape, affine, _signature(image)[0], volumes
 
 
-def read_nifti(path: Path, modality: str = "") -> Volume:
+def read_nifti(path: Path, modality: str = "", volume: int | None = None) -> Volume:
     """Decode one volume as float32, slope and intercept applied.
 
     The sform gives the geometry unless its code is 0, then the qform; the provenance notes where
@@ -54,6 +55,7 @@ def read_nifti(path: Path, modality: str = "") -> Volume:
     Args:
         path: ``.nii`` or ``.nii.gz``.
         modality: Overrides the file's own, unless "".
+        volume: Which frame of a 4D file, from 0 (the others are not read); None refuses 4D.
 
     Returns:
         The volume, axes nearest to RAS+.
@@ -62,8 +64,12 @@ def read_nifti(path: Path, modality: str = "") -> Volume:
         UnreadableError: If the file is damaged, 4D, complex, colour, or holds NaN or infinity.
     """
     image = _opened(path)
-    shape = _shape(image, path)
+    shape, volumes = _shape(image, path)
     affine, notes = _affine(image, path)
+    if volume is None and volumes > 1:
+        raise UnreadableError(f"{path}: 4D, {volumes} volumes", fix="choose one: --data.volume 0")
+    if volume is not None and volumes > 1:
+        image = image.slicer[..., volume : volume + 1]
     try:
         array = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -144,8 +150,8 @@ def _opened(path: Path) -> Any:
     return image
 
 
-def _shape(image: Any, path: Path) -> tuple[int, int, int]:
-    """The three axes of the volume; everything that cannot be one is refused before it is read."""
+def _shape(image: Any, path: Path) -> tuple[tuple[int, int, int], int]:
+    """The three axes of a volume, and how many; what cannot be one is refused before it is read."""
     stored, kind = tuple(int(axis) for axis in image.shape), image.get_data_dtype()
     if kind.fields or np.issubdtype(kind, np.complexfloating):
         raise UnreadableError(
@@ -155,13 +161,9 @@ def _shape(image: Any, path: Path) -> tuple[int, int, int]:
     shape = padded[0], padded[1], padded[2]
     if math.prod(stored) == 0:
         raise UnreadableError(f"{path}: an empty volume", observed=f"shape {stored}")
-    if math.prod(stored) != math.prod(shape):
-        raise UnreadableError(
-            f"{path}: {len(stored)}D, shape {stored}",
-            observed="expected three axes",
-            cause="a time series, diffusion directions or vectors",
-            fix="save one frame of it as its own file",
-        )
+    volumes = math.prod(stored[3:])
+    if len([axis for axis in stored[3:] if axis > 1]) > 1:
+        raise UnreadableError(f"{path}: {len(stored)}D, shape {stored}")
     claimed = math.prod(stored) * kind.itemsize
     size = path.stat().st_size * (BEST_COMPRESSION if path.name.endswith(".gz") else 1)
     if math.prod(stored) > LARGEST or claimed > size:
@@ -171,7 +173,7 @@ def _shape(image: Any, path: Path) -> tuple[int, int, int]:
             cause="a truncated file or a damaged header",
             fix="copy or export it again",
         )
-    return shape
+    return shape, volumes
 
 
 def _affine(image: Any, path: Path) -> tuple[FloatArray, dict[str, str]]:
@@ -181,7 +183,7 @@ def _affine(image: Any, path: Path) -> tuple[FloatArray, dict[str, str]]:
     affine = np.diag([scale, scale, scale, 1.0]) @ image.affine  # sform, else qform, else zooms
     sform, qform = header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
     if sform is not None and qform is not None:
-        corners = np.array(np.meshgrid(*[(0, size - 1) for size in _shape(image, path)]))
+        corners = np.array(np.meshgrid(*[(0, size - 1) for size in _shape(image, path)[0]]))
         corners = np.vstack([corners.reshape(3, -1), np.ones(8)])
         apart = float(np.abs((sform - qform) @ corners).max() * scale)
         if apart > 1e-3:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts towards Left, Posterior, Superior; we count towards Right, Anterior, Superior."""
 
+OPPOSITE = dict(zip("RLAPSI", "LRPAIS", strict=True))
+"""Direction code -> the code of the other way along the same axis."""
+
 
 def axis_codes(affine: FloatArray) -> str:
     """The anatomical direction nearest to each axis, such as "LPS".
@@ -39,3 +42,13 @@ def reoriented(array: FloatArray, affine: FloatArray, codes: str) -> tuple[Float
     change = orientations.ornt_transform(now, wanted)
     turned = orientations.apply_orientation(array, change)
     return turned, affine @ orientations.inv_ornt_aff(change, array.shape)
+
+
+def grid_in_ras(
+    shape: tuple[int, int, int], affine: FloatArray
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape and spacing in mm that a grid has once its axes are turned to RAS."""
+    blank = np.broadcast_to(np.float32(0), shape)
+    turned, affine = reoriented(blank, affine, "RAS")
+    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    return (turned.shape[0], turned.shape[1], turned.shape[2]), (i, j, k)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import nifti, orientation, picture
+from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
+from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
 from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import sort_into_series
-from medimg_gan.imaging.series import Problem, Series, modality_from_name, short_key
+from medimg_gan.imaging.series import (
+    Problem,
+    Series,
+    chosen_volumes,
+    modality_from_name,
+    short_key,
+    volume_notes,
+)
 from medimg_gan.imaging.volume import Volume
+from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 KNOWN_BUT_NOT_READ = (
@@ -36,15 +44,20 @@ KNOWN_BUT_NOT_READ = (
 HEADER_THREADS = 8
 
 
-def find_series(folder: Path, modality: str = "") -> tuple[list[Series], list[Problem]]:
-    """Every readable series below ``folder``, from headers only.
+def find_series(
+    folder: Path, modality: str = "", options: ReadOptions = DEFAULTS
+) -> tuple[list[Series], list[Problem]]:
+    """Every readable series below ``folder``, from headers only where headers tell enough.
 
     DICOM (with or without ``.dcm``), NIfTI and pictures, at any depth; hidden files are skipped
-    and linked folders followed once. Whatever cannot be used costs one problem.
+    and linked folders followed once. Whatever cannot be used costs one problem. What is no single
+    regular volume (mosaics, time series, tilt) is converted once by dcm2niix to learn what it
+    holds.
 
     Args:
         folder: Where to look; a single file will do.
         modality: Overrides what files and folder names say, unless "".
+        options: What to do with gaps, tilt and time series.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -64,11 +77,11 @@ def find_series(folder: Path, modality: str = "") -> tuple[list[Series], list[Pr
             if kind == "dicom":
                 dicom.append(path)
             elif kind:
-                series.append(_single(path, kind, root, modality))
+                series += _single(path, kind, root, modality, options)
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
     headers, damaged = _all_headers(dicom)
-    found, irregular = sort_into_series(headers, root, modality)
+    found, irregular = sort_into_series(headers, root, modality, options)
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
@@ -80,7 +93,7 @@ def read_series(series: Series) -> Volume:
         UnreadableError: If a file is damaged, not supported, or all its values are equal.
         DicomGeometryError: If the slices do not form one regular volume.
     """
-    volume = read_files(series.paths, series.modality)
+    volume = _decoded(series)
     lowest = float(volume.array.min())
     if lowest == float(volume.array.max()):
         raise UnreadableError(
@@ -89,7 +102,20 @@ def read_series(series: Series) -> Volume:
     return volume
 
 
-def read_files(paths: Sequence[Path], modality: str = "") -> Volume:
+def _decoded(series: Series) -> Volume:
+    if series.part is not None:
+        volume = dcm2niix.read_part(
+            series.paths, series.part, series.volume, series.options.philips_scaling
+        )
+        return replace(volume, modality=series.modality, unit=series.unit)
+    if series.format == "nifti":
+        return nifti.read_nifti(series.paths[0], series.modality, series.volume)
+    return read_files(series.paths, series.modality)
+
+
+def read_files(
+    paths: Sequence[Path], modality: str = "", options: ReadOptions = DEFAULTS
+) -> Volume:
     """Decode the files of one series, given in any order, or one folder that holds one series.
 
     Constant volumes pass (a mask may be empty).
@@ -97,38 +123,51 @@ def read_files(paths: Sequence[Path], modality: str = "") -> Volume:
     Args:
         paths: DICOM slices, or one NIfTI file, picture or folder.
         modality: Overrides the files' own, unless "".
+        options: What to do with gaps, tilt and time series.
 
     Raises:
-        DataError: If a folder holds no series or several.
+        DataError: If there is no series, or several.
         UnreadableError: If a file is damaged or not supported.
         DicomGeometryError: If the slices do not form one regular volume.
     """
     first = paths[0]
-    if first.is_dir():
-        found, problems = find_series(first, modality)
-        if len(found) != 1:
-            raise DataError(
-                f"{first}: holds {len(found)} readable series, expected one",
-                observed="; ".join(problem.reason for problem in problems[:3]),
-            )
-        return read_files(found[0].paths, found[0].modality)
     try:
+        if first.is_dir():
+            return _decoded(_only(*find_series(first, modality, options), first))
         kind = _format(first)
-        if kind == "nifti":
-            return nifti.read_nifti(first, modality)
         if kind == "picture":
             return picture.read_picture(first, modality)
+        if kind == "nifti":
+            return _decoded(_only(_single(first, kind, first.parent, modality, options), [], first))
         return read_dicom(paths, modality)
     except OSError as error:
         raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
+    except IrregularError as error:
+        headers = [header for path in paths for header in read_headers(path)]
+        found, _ = sort_into_series(headers, first.parent, modality, options)
+        if not found:
+            raise error
+        return _decoded(_only(found, [], first.parent))
 
 
-def read_volumes(folder: Path | str, modality: str = "") -> tuple[list[Volume], list[Problem]]:
+def _only(found: list[Series], problems: list[Problem], place: Path) -> Series:
+    if len(found) == 1:
+        return found[0]
+    raise DataError(
+        f"{place}: holds {len(found)} readable series, expected one",
+        observed="; ".join(problem.reason for problem in problems[:3]),
+    )
+
+
+def read_volumes(
+    folder: Path | str, modality: str = "", options: ReadOptions = DEFAULTS
+) -> tuple[list[Volume], list[Problem]]:
     """Find and decode everything below ``folder``.
 
     Args:
         folder: Where to look.
         modality: Overrides what files and folder names say, unless "".
+        options: What to do with gaps, tilt and time series.
 
     Returns:
         The volumes, and a problem for each file or series that was left out.
@@ -136,7 +175,7 @@ def read_volumes(folder: Path | str, modality: str = "") -> tuple[list[Volume], 
     Raises:
         DataError: If ``folder`` does not exist.
     """
-    series, problems = find_series(Path(folder), modality)
+    series, problems = find_series(Path(folder), modality, options)
     volumes = []
     for one in series:
         try:
@@ -186,26 +225,35 @@ def _format(path: Path) -> str:
     return ""
 
 
-def _single(path: Path, kind: str, root: Path, modality: str) -> Series:
+def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptions) -> list[Series]:
     """The series of one NIfTI file or picture."""
     below = path.relative_to(root)
     if kind == "nifti":
-        shape, affine, own = nifti.nifti_grid(path)
-        blank = np.broadcast_to(np.float32(0), shape)
-        turned, affine = orientation.reoriented(blank, affine, "RAS")
-        shape = turned.shape[0], turned.shape[1], turned.shape[2]
+        shape, affine, own, count = nifti.nifti_grid(path)
+        shape, spacing = orientation.grid_in_ras(shape, affine)
     else:
-        shape, affine, own = picture.picture_shape(path), np.eye(4), ""
-    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
-    return Series(
+        shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
+    single = Series(
         key=short_key(below.as_posix()),
         paths=(path,),
         format=kind,
         modality=modality or own or modality_from_name(path, root),
         patient="",
         shape=shape,
-        spacing=(i, j, k),
+        spacing=spacing,
+        options=options,
     )
+    if count == 1:
+        return [single]
+    return [
+        replace(
+            single,
+            key=short_key(below.as_posix(), volume),
+            volume=volume,
+            notes=volume_notes(volume, count),
+        )
+        for volume in chosen_volumes(count, options, str(path))
+    ]
 
 
 def _all_headers(paths: list[Path]) -> tuple[list[SliceHeader], list[Problem]]:

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from medimg_gan.errors import UnreadableError
+from medimg_gan.read_options import DEFAULTS, ReadOptions
+
 DICOM_MODALITIES = {"CT": "ct", "MR": "mri"} | dict.fromkeys(("CR", "DX", "XA", "RF"), "xray")
 """Modality (0008,0060) -> key of ``MODALITIES``."""
 
@@ -30,6 +33,12 @@ class Series:
         patient: DICOM Patient ID, else "". Kept in memory only: never write or log it.
         shape: (I, J, K) of the volume that reading will give.
         spacing: Distance between voxels along I, J, K in mm.
+        unit: "HU", "signal" or "display" where headers tell, else "".
+        part: Name of the volume among those that dcm2niix makes of ``paths``; None where our own
+            decoder reads it.
+        volume: Which frame of a 4D file; None for a file that holds one volume.
+        notes: What a person should know of it, each a phrase without identity.
+        options: How it was found, and is to be read.
     """
 
     key: str
@@ -39,6 +48,11 @@ class Series:
     patient: str
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
+    unit: str = ""
+    part: str | None = None
+    volume: int | None = None
+    notes: tuple[str, ...] = ()
+    options: ReadOptions = DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,28 @@ class Problem:
 
     path: Path
     reason: str
+
+
+def chosen_volumes(count: int, options: ReadOptions, what: str) -> list[int]:
+    """Which of ``count`` volumes the options ask for.
+
+    Raises:
+        UnreadableError: If there are fewer.
+    """
+    if options.volume == "all":
+        return list(range(count))
+    if options.volume < count:
+        return [options.volume]
+    raise UnreadableError(
+        what,
+        observed=f"volume {options.volume} was asked for; it has {count}, counted from 0",
+        fix=f"--data.volume {count - 1} at most",
+    )
+
+
+def volume_notes(volume: int, count: int) -> tuple[str]:
+    """What to say of one volume of several."""
+    return (f"4D: volume {volume} of {count} is read (--data.volume)",)
 
 
 def short_key(*identity: object) -> str:

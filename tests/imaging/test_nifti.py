@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import find_series, read_files, read_volumes, write_nifti
+from medimg_gan.imaging import (
+    ReadOptions,
+    find_series,
+    read_files,
+    read_series,
+    read_volumes,
+    write_nifti,
+)
 
 
 def save(path, array):
@@ -77,16 +84,22 @@ def test_nan_is_refused_with_its_count(tmp_path):
     assert "3 of 60 values are NaN or infinite" in problem.reason
 
 
-def test_a_series_of_frames_is_refused_with_its_shape_but_one_frame_is_read(tmp_path):
-    save(tmp_path / "many.nii", ramp(3, 4, 5, 2))
+def test_a_frame_of_a_series_is_read_and_the_count_is_told(tmp_path):
+    many = ramp(3, 4, 5, 2)
+    save(tmp_path / "many.nii", many)
     save(tmp_path / "one.nii", ramp(3, 4, 5, 1))
     save(tmp_path / "flat.nii", ramp(3, 4))
-    found, (problem,) = find_series(tmp_path)
-    assert {one.paths[0].name: one.shape for one in found} == {
+    found, problems = find_series(tmp_path, options=ReadOptions(volume=1))
+    assert problems == []
+    series = {one.paths[0].name: one for one in found}
+    assert {name: one.shape for name, one in series.items()} == {
         "one.nii": (3, 4, 5),
         "flat.nii": (3, 4, 1),
+        "many.nii": (3, 4, 5),
     }
-    assert "many.nii: 4D, shape (3, 4, 5, 2)" in problem.reason
+    assert series["many.nii"].notes == ("4D: volume 1 of 2 is read (--data.volume)",)
+    np.testing.assert_array_equal(read_series(series["many.nii"]).array, many[..., 1])
+    assert series["one.nii"].notes == ()
 
 
 def test_complex_and_colour_are_refused(tmp_path):
