@@ -93,7 +93,9 @@ def prepare(
     index = _wanted(build_index(config), modalities)
     say_what_is_wrong(index)
     chain.refuse_what_does_nothing({scan.modality for scan in index.scans})
-    cache = build_cache(index, size, config.cache, strict=config.strict, chain=chain)
+    cache = build_cache(
+        index, size, config.cache, strict=config.strict, workers=config.workers, chain=chain
+    )
     rows, classes = _labelled(cache.rows, config, must_have) if labelled else (cache.rows, ())
     stratum = "label" if classes else "modality"
     rows["split"] = _split_column(rows, stratum, seed, must_have)

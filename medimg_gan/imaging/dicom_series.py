@@ -218,8 +218,8 @@ def _series_of(
         base = _described(headers, root, modality, options, notes)
         return dicom_irregular.converted(base, headers, error)
     base = _described(list(grid.slices), root, modality, options, notes)
-    shape, spacing = orientation.grid_in_ras(grid.shape, grid.affine)
-    return [replace(base, shape=shape, spacing=spacing)]
+    shape, affine = orientation.grid_in_ras(grid.shape, grid.affine)
+    return [replace(base, shape=shape, spacing=orientation.spacing_of(affine))]
 
 
 def _described(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
@@ -41,11 +44,39 @@ KNOWN_BUT_NOT_READ = (
     ".gif",
 )
 """Endings of scans or archives of scans that deserve a word instead of silence."""
-HEADER_THREADS = 8
+
+Found: TypeAlias = "list[SliceHeader] | str"
+"""What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
+Look: TypeAlias = Callable[[Sequence[Path]], Iterable[Found]]
+"""Looks into many files, in their order."""
+
+
+def look_into(path: Path) -> Found:
+    """The slices of a file that may be DICOM, or why it cannot be used, from its header only."""
+    try:
+        if _format(path) != "dicom":
+            return []
+        with warnings.catch_warnings():
+            # pydicom warns of every value that breaks a rule; what matters here is checked here.
+            warnings.simplefilter("ignore")
+            return read_headers(path)
+    except LeftOutError as reason:
+        return f"left out: {reason}"
+    except (OSError, UnreadableError) as error:
+        return _reason(error)
+
+
+def one_by_one(paths: Sequence[Path]) -> Iterator[Found]:
+    """Look into files in this process."""
+    return map(look_into, paths)
 
 
 def find_series(
-    folder: Path, modality: str = "", options: ReadOptions = DEFAULTS
+    folder: Path,
+    modality: str = "",
+    options: ReadOptions = DEFAULTS,
+    *,
+    look: Look = one_by_one,
 ) -> tuple[list[Series], list[Problem]]:
     """Every readable series below ``folder``, from headers only where headers tell enough.
 
@@ -58,6 +89,7 @@ def find_series(
         folder: Where to look; a single file will do.
         modality: Overrides what files and folder names say, unless "".
         options: What to do with gaps, tilt and time series.
+        look: Reads the headers of files that may be DICOM; one that remembers need not open them.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -68,19 +100,18 @@ def find_series(
     if not folder.exists():
         raise DataError(f"{folder}: not found", fix="check the path given to --data")
     root = folder if folder.is_dir() else folder.parent
-    dicom: list[Path] = []
+    others: list[Path] = []
     series: list[Series] = []
     problems: list[Problem] = []
     for path in _files(folder):
         try:
-            kind = _format(path)
-            if kind == "dicom":
-                dicom.append(path)
-            elif kind:
+            if kind := _kind_by_name(path):
                 series += _single(path, kind, root, modality, options)
+            else:
+                others.append(path)
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
-    headers, damaged = _all_headers(dicom)
+    headers, damaged = _all_headers(others, look)
     found, irregular = sort_into_series(headers, root, modality, options)
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
@@ -107,7 +138,8 @@ def _decoded(series: Series) -> Volume:
         volume = dcm2niix.read_part(
             series.paths, series.part, series.volume, series.options.philips_scaling
         )
-        return replace(volume, modality=series.modality, unit=series.unit)
+        affine = volume.affine if series.affine is None else np.array(series.affine)
+        return replace(volume, modality=series.modality, unit=series.unit, affine=affine)
     if series.format == "nifti":
         return nifti.read_nifti(series.paths[0], series.modality, series.volume)
     return read_files(series.paths, series.modality)
@@ -201,6 +233,14 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
+def _kind_by_name(path: Path) -> str:
+    """Name the format that a file's ending tells ("nifti", "picture"), or ""."""
+    name = path.name.lower()
+    if name.endswith(nifti.ENDINGS):
+        return "nifti"
+    return "picture" if name.endswith(picture.ENDINGS) else ""
+
+
 def _format(path: Path) -> str:
     """Name the format ("dicom", "nifti", "picture"), or "" for what is no scan.
 
@@ -208,13 +248,11 @@ def _format(path: Path) -> str:
         UnreadableError: If it looks like a scan in a format that is not read.
         OSError: If the file cannot be opened.
     """
-    name = path.name.lower()
-    if name.endswith(nifti.ENDINGS):
-        return "nifti"
-    if name.endswith(picture.ENDINGS):
-        return "picture"
+    if kind := _kind_by_name(path):
+        return kind
     if not path.is_file():
         return ""
+    name = path.name.lower()
     if name.endswith(DICOM_ENDINGS):
         return "dicom"
     with path.open("rb") as file:
@@ -230,7 +268,8 @@ def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptio
     below = path.relative_to(root)
     if kind == "nifti":
         shape, affine, own, count = nifti.nifti_grid(path)
-        shape, spacing = orientation.grid_in_ras(shape, affine)
+        shape, affine = orientation.grid_in_ras(shape, affine)
+        spacing = orientation.spacing_of(affine)
     else:
         shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
     single = Series(
@@ -256,25 +295,15 @@ def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptio
     ]
 
 
-def _all_headers(paths: list[Path]) -> tuple[list[SliceHeader], list[Problem]]:
+def _all_headers(paths: list[Path], look: Look) -> tuple[list[SliceHeader], list[Problem]]:
     headers: list[SliceHeader] = []
     problems: list[Problem] = []
-    with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        for path, found in zip(paths, pool.map(_headers_or_reason, paths), strict=True):
-            if isinstance(found, str):
-                problems.append(Problem(path, found))
-            else:
-                headers += found
+    for path, found in zip(paths, look(paths), strict=True):
+        if isinstance(found, str):
+            problems.append(Problem(path, found))
+        else:
+            headers += found
     return headers, problems
-
-
-def _headers_or_reason(path: Path) -> list[SliceHeader] | str:
-    try:
-        return read_headers(path)
-    except LeftOutError as reason:
-        return f"left out: {reason}"
-    except (OSError, UnreadableError) as error:
-        return _reason(error)
 
 
 def _reason(error: Exception) -> str:
