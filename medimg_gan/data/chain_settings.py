@@ -20,7 +20,8 @@ class ChainConfig:
     """
 
     plane: Literal["axial", "coronal", "sagittal", "acquired"] = "axial"
-    """Plane of the pictures; acquired: across a scan's thickest spacing, whichever that is."""
+    """Plane of the pictures; acquired: across each scan's own thickest spacing (axial, where
+    voxels are cubes)."""
     bias_field: Literal["none", "n4"] = "none"
     """n4: even out the coils' shading in MR (N4, Tustison 2010); seconds per volume."""
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)

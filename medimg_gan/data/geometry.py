@@ -22,8 +22,8 @@ Box = tuple[slice, slice, slice]
 AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 """A scan's axes (right, front, top) in the order columns, rows, slices of each plane."""
 
-THICK = 1.5
-"""One spacing over the next smaller one from which a scan counts as acquired in slices."""
+THICKER = 1.01
+"""One spacing over the next smaller one from which it is the slices' thickness."""
 
 LARGEST = 2**29
 """Voxels beyond which a resampled grid is a mistake (2 GiB of float32)."""
@@ -133,7 +133,7 @@ def _plane_of(shape: tuple[int, ...], spacing: Lengths, plane: str) -> str:
         return across[shape.index(1)]
     thickest = int(np.argmax(spacing))
     next_one = sorted(spacing)[1]
-    return across[thickest] if spacing[thickest] >= THICK * next_one else "axial"
+    return across[thickest] if spacing[thickest] >= THICKER * next_one else "axial"
 
 
 def _in_order(values: Any, axes: Shape) -> Any:

@@ -86,7 +86,15 @@ def test_an_axis_with_one_voxel_is_not_resampled():
 
 @pytest.mark.parametrize(
     ("spacing", "slices_along"),
-    [((5, 1, 1), 0), ((1, 4, 1), 1), ((1, 1, 3), 2), ((0.9, 1, 1.1), 2), ((1, 1, 1), 2)],
+    [
+        ((5, 1, 1), 0),
+        ((1, 4, 1), 1),
+        ((1, 1, 3), 2),
+        ((0.98, 0.98, 1), 2),
+        ((3.6, 3.25, 3.25), 0),
+        ((1, 1, 1), 2),
+        ((0.98, 1, 1), 2),
+    ],
 )
 def test_acquired_is_the_plane_across_the_thickest_spacing(spacing, slices_along):
     assert geometry_of((9, 9, 9), spacing, "acquired", OWN).axes[2] == slices_along
