@@ -1,11 +1,14 @@
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.prepare import prepare
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
+from medimg_gan.modalities import Scale
+from medimg_gan.modalities.nyul import COLUMNS
 
 MASK = "{patient}/{visit}_Mask.nii.gz"
 
@@ -163,6 +166,24 @@ def test_bent_scans_end_with_the_same_histogram_after_standardising(
         shown = [image[image > -0.9] for image in dataset.images()]
         medians[name] = np.std([np.median(values) for values in shown])
     assert medians["nyul"] < 0.25 * medians["percentile"]
+
+
+def test_what_is_kept_with_each_slice_leads_back_to_its_raw_values(
+    settings, tmp_path, nifti_folder
+):
+    bend(nifti_folder, ["04"])
+    # As large as the scans' planes, so that nothing is resized.
+    prepared = prepare(settings, (), size=20, seed=0, folder=tmp_path / "run", chain=NYUL)
+    dataset = prepared.dataset("train")
+    assert dataset.standard is not None
+    own = torch.from_numpy(dataset.table[list(COLUMNS)].to_numpy(np.float32))
+    encoded = dataset.standard.invert(torch.from_numpy(dataset.images()), own).numpy()
+    files = sorted(nifti_folder.rglob("*_T1.nii.gz"), key=lambda path: path.as_posix())
+    for row, picture in zip(dataset.table.itertuples(index=False), encoded[:, 0], strict=True):
+        scale = Scale(row.low, row.high)
+        raw = nibabel.load(files[row.scan]).get_fdata()[:, :, row.index]
+        expected = np.clip(raw.T, scale.low, scale.high)
+        np.testing.assert_allclose(scale.decode(picture)[:, 2:18], expected, atol=0.02)
 
 
 def test_no_standard_is_learnt_where_none_is_asked_for(settings, tmp_path):
