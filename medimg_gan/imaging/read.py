@@ -12,10 +12,9 @@ from typing import TypeAlias
 import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
+from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
 from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
-from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import sort_into_series
 from medimg_gan.imaging.series import (
@@ -26,6 +25,7 @@ from medimg_gan.imaging.series import (
     short_key,
     volume_notes,
 )
+from medimg_gan.imaging.untrusted import LeftOutError
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
@@ -37,13 +37,13 @@ KNOWN_BUT_NOT_READ = (
     ".nhdr",
     ".mgz",
     ".mgh",
-    ".img",
     ".zip",
     ".tar",
     ".bmp",
     ".gif",
 )
 """Endings of scans or archives of scans that deserve a word instead of silence."""
+NOT_A_FILE = "not a file: a broken link, a pipe or a device"
 
 Found: TypeAlias = "list[SliceHeader] | str"
 """What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
@@ -121,10 +121,18 @@ def read_series(series: Series) -> Volume:
     """Decode one series that :func:`find_series` found.
 
     Raises:
-        UnreadableError: If a file is damaged, not supported, or all its values are equal.
+        UnreadableError: If a file is damaged, not supported, holds 64-bit integers, or all its
+            values are equal.
         DicomGeometryError: If the slices do not form one regular volume.
     """
     volume = _decoded(series)
+    if volume.provenance.get("stored") in ("int64", "uint64"):
+        raise UnreadableError(
+            f"{series.paths[0]}: values of type {volume.provenance['stored']}",
+            observed="no scanner gives 64-bit integers",
+            cause="a mask, or an array that some tool saved without choosing a type",
+            fix="save a scan as int16 or float32; name a mask by --mask",
+        )
     lowest = float(volume.array.min())
     if lowest == float(volume.array.max()):
         raise UnreadableError(
@@ -150,7 +158,7 @@ def read_files(
 ) -> Volume:
     """Decode the files of one series, given in any order, or one folder that holds one series.
 
-    Constant volumes pass (a mask may be empty).
+    Constant volumes and 64-bit integers pass (a mask may be empty, and of any type).
 
     Args:
         paths: DICOM slices, or one NIfTI file, picture or folder.
@@ -234,11 +242,18 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _kind_by_name(path: Path) -> str:
-    """Name the format that a file's ending tells ("nifti", "picture"), or ""."""
+    """Name the format that a file's ending tells ("nifti", "picture"), or "".
+
+    Raises:
+        UnreadableError: If what has the name of a scan is no file.
+    """
     name = path.name.lower()
-    if name.endswith(nifti.ENDINGS):
-        return "nifti"
-    return "picture" if name.endswith(picture.ENDINGS) else ""
+    nifti_name = name.endswith(nifti_file.ENDINGS)
+    if not (nifti_name or name.endswith(picture.ENDINGS)):
+        return ""
+    if not path.is_file():
+        raise UnreadableError(NOT_A_FILE)
+    return "nifti" if nifti_name else "picture"
 
 
 def _format(path: Path) -> str:
@@ -250,9 +265,15 @@ def _format(path: Path) -> str:
     """
     if kind := _kind_by_name(path):
         return kind
-    if not path.is_file():
-        return ""
     name = path.name.lower()
+    if not path.is_file():
+        if name.endswith(DICOM_ENDINGS):
+            raise UnreadableError(NOT_A_FILE)
+        return ""
+    if name.endswith(nifti_file.HEADER_ENDINGS):
+        if nifti_file.pixels_beside(path):
+            return ""  # the .img stands for the pair
+        raise UnreadableError("left out: a .hdr without its .img")
     if name.endswith(DICOM_ENDINGS):
         return "dicom"
     with path.open("rb") as file:
