@@ -36,7 +36,9 @@ class MedimgError(Exception):
 
     def one_line(self) -> str:
         """The same on one line, for tables of problems."""
-        parts = [self.problem, self.observed, f"likely cause: {self.cause}" if self.cause else ""]
+        parts = [self.problem, self.observed]
+        parts += [f"likely cause: {self.cause}" if self.cause else ""]
+        parts += [f"fix: {self.fix}" if self.fix else ""]
         return "; ".join(part for part in parts if part)
 
 

@@ -25,7 +25,7 @@ from medimg_gan.data.transforms import Slices
 from medimg_gan.errors import DataError
 from medimg_gan.modalities.nyul import COLUMNS
 
-FORMAT = 4
+FORMAT = 5
 """Raise when what a cache holds changes meaning."""
 
 BLANK_BELOW = 0.01
@@ -39,8 +39,9 @@ class SliceCache:
     Attributes:
         pictures: (M, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
         rows: N rows: picture (which of ``pictures``), scan (number), series, patient, modality,
-            label, split, position, area, index (slice number), low, high (the scale's raw
-            values), pixel_mm, unit, and MR's landmarks where the chain standardises histograms.
+            label, split, position, area, area_<mask value>, index (slice number), low, high (the
+            scale's raw values), pixel_mm, unit, and MR's landmarks where the chain standardises
+            histograms.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
     """
@@ -155,7 +156,7 @@ def _columns(slices: Slices) -> dict[str, Any]:
     return {
         "index": slices.index,
         "position": slices.position,
-        "area": slices.area,
+        **slices.areas.columns(),
         "low": slices.low,
         "high": slices.high,
         "pixel_mm": slices.pixel_mm,

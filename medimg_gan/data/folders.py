@@ -17,7 +17,9 @@ PASSED_OVER = re.compile(
 LIKE_A_PATIENT = re.compile(
     r"(patient|pat|pt|subject|subj|sub|case|participant|volunteer|id|[a-z])?[-_ ]?\d+"
 )
-MASK_NAME = re.compile(r"(?<![a-z])(masks?|segs?|segmentations?|labels?|labelstr|rois?)(?![a-z])")
+MASK_NAME = re.compile(
+    r"(?<![a-z])(masks?|segs?|segm|segmentations?|labels?|labelstr|rois?)(?![a-z])"
+)
 
 
 def folder_facts(path: str, *, picture: bool) -> dict[str, str]:

@@ -15,6 +15,7 @@ from medimg_gan.errors import UnreadableError
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
+Array = np.ndarray[Any, Any]
 Shape = tuple[int, int, int]
 Lengths = tuple[float, float, float]
 Box = tuple[slice, slice, slice]
@@ -50,11 +51,11 @@ class Geometry:
     spacing: Lengths
     box: Box
 
-    def forward(self, array: FloatArray, *, nearest: bool = False) -> FloatArray:
+    def forward(self, array: Array, *, nearest: bool = False) -> Array:
         """Values on the scan's grid (I, J, K) -> (columns, rows, slices) to cut into pictures.
 
         Args:
-            array: float32 values, or a mask.
+            array: float32 values, or a mask of small whole numbers.
             nearest: Take the nearest voxel's value (masks) in place of linear interpolation.
         """
         oriented = array.transpose(self.axes)
@@ -71,6 +72,16 @@ class Geometry:
         whole[self.box] = array
         own = _resampled(whole, self.spacing, self.own_spacing, self.own_shape, nearest=False)
         return np.ascontiguousarray(own.transpose(np.argsort(self.axes)))
+
+    def pixel_area(self, affine: FloatArray) -> float:
+        """Area in mm2 of a pixel of the cut planes.
+
+        Args:
+            affine: (4, 4) of the scan, voxel index -> mm; its axes need not be perpendicular.
+        """
+        steps = zip(self.axes[:2], self.spacing, self.own_spacing, strict=False)
+        column, row = (affine[:3, axis] * new / own for axis, new, own in steps)
+        return float(np.linalg.norm(np.cross(column, row)))
 
     def around(self, body: np.ndarray[Any, Any], margin: float) -> Geometry:
         """The same, cut down to a body and ``margin`` mm around it (all, if there is no body).
@@ -141,8 +152,8 @@ def _in_order(values: Any, axes: Shape) -> Any:
 
 
 def _resampled(
-    array: FloatArray, spacing: Lengths, wanted: Lengths, shape: Shape, nearest: bool
-) -> FloatArray:
+    array: Array, spacing: Lengths, wanted: Lengths, shape: Shape, nearest: bool
+) -> Array:
     """Values at the voxels of another grid with the same axes and centre.
 
     Where voxels grow, linear interpolation is preceded by a Gaussian that widens a voxel's own

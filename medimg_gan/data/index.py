@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from medimg_gan.console import say
-from medimg_gan.data.folders import folder_facts, named_like_a_mask
+from medimg_gan.data.folders import named_like_a_mask
 from medimg_gan.data.header_store import HeaderStore
-from medimg_gan.data.patterns import belongs, compile_pattern, stem_before_tail
 from medimg_gan.data.pseudonyms import project_key, pseudonym
+from medimg_gan.data.scan import Scan, describe, gather_sources, path_of, relative_path
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.tables import Row, find_table, read_table, table_root
 from medimg_gan.errors import DataError, LabelError
@@ -22,44 +22,27 @@ from medimg_gan.imaging import Problem, Series, find_series
 from medimg_gan.modalities import MODALITIES
 
 COLUMNS = (
-    "path", "patient", "modality", "label", "split", "mask", "format", "shape", "spacing_mm",
-    "files", "series", "problem",
+    "path", "patient", "modality", "sequence", "label", "split", "mask", "format", "shape",
+    "spacing_mm", "files", "series", "notes", "problem",
 )  # fmt: skip
 SHOWN_PROBLEMS = 10
-
-
-@dataclass(frozen=True)
-class Scan:
-    """One series with all that the table says of it.
-
-    Attributes:
-        series: Where its files are.
-        path: Its file or folder, relative to the data folder.
-        patient: Pseudonym.
-        modality: Key of ``MODALITIES``, or "" where unknown.
-        label: Class of the whole scan, or "".
-        mask: Mask file on the scan's grid that labels its slices, or None.
-        split: train, val, test, or "" to be decided.
-        patient_known: False where nothing said whose it is, and the file stands for its patient.
-    """
-
-    series: Series
-    path: str
-    patient: str
-    modality: str
-    label: str = ""
-    mask: Path | None = None
-    split: str = ""
-    patient_known: bool = True
+NAMED_LIKE_A_MASK = (
+    "left out: named like a mask; fix: say whose mask it is, and slices are labelled by it: "
+    "--mask '{patient}/{visit}_Mask.nii.gz', or a column 'mask' in index.csv"
+)
 
 
 @dataclass(frozen=True)
 class Index:
-    """All scans of a folder, sorted by path, and what could not be used."""
+    """All scans of a folder, sorted by path, and what could not be used.
+
+    ``layouts`` are those that were recognised, a line each.
+    """
 
     root: Path
     scans: list[Scan]
     problems: list[Problem] = field(default_factory=list)
+    layouts: tuple[str, ...] = ()
 
     def of_modality(self, modality: str) -> Index:
         """Only the scans of one modality.
@@ -85,20 +68,22 @@ class Index:
                 "path": scan.path,
                 "patient": scan.patient,
                 "modality": scan.modality,
+                "sequence": scan.sequence,
                 "label": scan.label or ("by slice" if scan.mask else ""),
                 "split": scan.split,
-                "mask": _relative(scan.mask, self.root) if scan.mask else "",
+                "mask": relative_path(scan.mask, self.root) if scan.mask else "",
                 "format": scan.series.format,
                 "shape": "x".join(map(str, scan.series.shape)),
                 "spacing_mm": "x".join(f"{value:g}" for value in scan.series.spacing),
                 "files": len(scan.series.paths),
                 "series": scan.series.key,
+                "notes": "; ".join(scan.notes),
                 "problem": "",
             }
             for scan in self.scans
         ]
         rows += [
-            {"path": _relative(problem.path, self.root), "problem": problem.reason}
+            {"path": relative_path(problem.path, self.root), "problem": problem.reason}
             for problem in self.problems
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS)).fillna("")
@@ -112,14 +97,24 @@ class Index:
 
 
 def build_index(config: DataConfig) -> Index:
-    """Scan ``config.data`` and join what headers, folders, tables and patterns say.
-
-    A table's word goes before a pattern's, a pattern's before the header's, and the header's
-    before a folder name's.
+    """:func:`survey`, for verbs that need scans.
 
     Raises:
-        DataError: If the folder is absent or holds nothing readable.
-        LabelError: If a mask pattern matches nothing.
+        DataError: If the folder is absent or holds nothing readable, or something unreadable
+            and ``config.strict`` is set.
+        LabelError: If a mask pattern or a table matches nothing.
+    """
+    index = survey(config)
+    refuse_unusable(index, strict=config.strict)
+    return index
+
+
+def survey(config: DataConfig) -> Index:
+    """Scan ``config.data`` and join what headers, folders, tables and patterns say.
+
+    Raises:
+        DataError: If the folder is absent, or a modality is unknown.
+        LabelError: If a mask pattern or a table matches nothing.
     """
     assert config.data is not None, "apps fill in the phantom before they index"
     root, table_path = _root_and_table(config)
@@ -130,30 +125,53 @@ def build_index(config: DataConfig) -> Index:
     rows |= {pseudonym(name, key): row for name, row in rows.items()}
     store = HeaderStore(config.cache, key)
     series, problems = find_series(root, config.modality, config.read_options, look=store)
-    masks = _find_masks(series, root, config.mask)
-    mask_files = {path for path, _ in masks.values()} | {
-        row.mask for row in rows.values() if row.mask
-    }
-    scans = []
+    sources = gather_sources(series, problems, root, config, rows.values())
+    scans, named = [], set()
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
-        if item.paths[0] in mask_files:
+        if item.paths[0] in sources.mask_files:
             continue
-        if item.format == "nifti" and named_like_a_mask(_relative(item.paths[0], root)):
-            problems.append(Problem(item.paths[0], "left out: named like a mask; --mask uses it"))
-            continue
-        scan = _describe(item, root, config, rows, masks, key)
-        if table_path and config.data == table_path and not _row_of(item, scan.path, rows):
+        row = _row_of(item, path_of(item, root), rows)
+        named.add(row.line if row else None)
+        if table_path and config.data == table_path and not row:
             continue  # an edited table is the whole truth: what the user deleted stays out
-        scans.append(scan)
-    index = Index(root, scans, problems)
-    _check(index, config, rows, table_path)
+        if item.format == "nifti" and named_like_a_mask(relative_path(item.paths[0], root)):
+            sources.problems.append(Problem(item.paths[0], NAMED_LIKE_A_MASK))
+            continue
+        scans.append(describe(item, root, config, sources, row, key))
+    layouts = tuple(layout.one_line() for layout in sources.layouts)
+    index = Index(root, scans, sources.problems, layouts)
+    if table_path and series:
+        _check_table(index, rows, named - {None}, table_path, path_of(series[0], root))
+    _refuse_unknown_modalities(index)
     return index
 
 
+def refuse_unusable(index: Index, *, strict: bool = False) -> None:
+    """Stop verbs that could do nothing with an index.
+
+    Raises:
+        DataError: If it holds no scan, or a problem and ``strict`` is set.
+    """
+    if not index.scans:
+        raise DataError(
+            f"{index.root}: nothing readable in this folder",
+            observed=_summary(index.problems) or "it holds no DICOM, NIfTI or picture files",
+            fix="run 'python scripts/index.py --data DIR' on it, or on its parent",
+        )
+    if strict and index.problems:
+        first = index.problems[0]
+        raise DataError(
+            f"{index.root}: {len(index.problems)} series cannot be used, and --strict is on",
+            observed=f"{relative_path(first.path, index.root)}: {first.reason}",
+        )
+
+
 def say_what_is_wrong(index: Index) -> None:
-    """Name what was left out; a long list is cut, the table has it whole."""
+    """Name layouts and what was left out; a long list is cut, the table has it whole."""
+    for line in index.layouts:
+        say(f"  {line}")
     for problem in index.problems[:SHOWN_PROBLEMS]:
-        say(f"  left out: {_relative(problem.path, index.root)}: {problem.reason}")
+        say(f"  left out: {relative_path(problem.path, index.root)}: {problem.reason}")
     more = len(index.problems) - SHOWN_PROBLEMS
     if more > 0:
         say(f"  ... and {more} more: python scripts/index.py --data {index.root} lists them all")
@@ -162,6 +180,7 @@ def say_what_is_wrong(index: Index) -> None:
 def _root_and_table(config: DataConfig) -> tuple[Path, Path | None]:
     data = config.data
     assert data is not None
+    data = Path.cwd() if data == Path() else data  # '.' could not be told from text in a message
     if data.is_file():
         if data.suffix != ".csv":
             raise DataError(
@@ -172,94 +191,36 @@ def _root_and_table(config: DataConfig) -> tuple[Path, Path | None]:
     return data, config.labels or find_table(data)
 
 
-def _describe(
-    item: Series,
-    root: Path,
-    config: DataConfig,
-    rows: dict[str, Row],
-    masks: dict[str, tuple[Path, dict[str, str]]],
-    key: bytes,
-) -> Scan:
-    """One scan, each fact from the best source that has it."""
-    path = _path_of(item, root)
-    row = _row_of(item, path, rows) or Row()
-    named = _fields(path, config.layout)
-    mask = next((found for stem, found in masks.items() if belongs(path, stem)), None)
-    folders = folder_facts(path, picture=item.format == "picture")
-    patient = (
-        row.patient
-        or named.get("patient")
-        or (mask[1].get("patient") if mask else "")
-        or item.patient
-        or folders.get("patient", "")
-    )
-    modality = config.modality or row.modality or named.get("modality") or item.modality
-    if not modality and item.format == "picture":
-        modality = "picture"
-    return Scan(
-        series=item,
-        path=path,
-        patient=pseudonym(patient or path, key),
-        modality=modality,
-        label=row.label or named.get("label") or ("" if mask else folders.get("label", "")),
-        mask=row.mask or (mask[0] if mask else None),
-        split=row.split or named.get("split") or folders.get("split", ""),
-        patient_known=bool(patient),
-    )
-
-
-def _find_masks(
-    series: Iterable[Series], root: Path, pattern: str
-) -> dict[str, tuple[Path, dict[str, str]]]:
-    """What a mask and its image share in their paths -> (mask file, the pattern's fields)."""
-    if not pattern:
-        return {}
-    expression = compile_pattern(pattern)
-    found = {}
-    for item in series:
-        path = _relative(item.paths[0], root)
-        if match := expression.fullmatch(path):
-            fields = match.groupdict()
-            found[stem_before_tail(pattern, fields)] = (item.paths[0], fields)
-    if not found:
-        example = next((_relative(item.paths[0], root) for item in series), "nothing")
-        raise LabelError(
-            f"--mask {pattern!r}: matches no file under {root}",
-            observed=f"a path there looks like {example!r}",
-            fix="write the pattern relative to --data, one {field} per varying part",
-        )
-    return found
-
-
-def _fields(path: str, layout: str) -> dict[str, str]:
-    match = compile_pattern(layout).fullmatch(path) if layout else None
-    return match.groupdict() if match else {}
-
-
-def _check(index: Index, config: DataConfig, rows: dict[str, Row], table: Path | None) -> None:
-    if not index.scans:
-        raise DataError(
-            f"{index.root}: nothing readable in this folder",
-            observed=_summary(index.problems) or "it holds no DICOM, NIfTI or picture files",
-            fix="run 'python scripts/index.py --data DIR' on it, or on its parent",
-        )
-    if config.strict and index.problems:
-        first = index.problems[0]
-        raise DataError(
-            f"{index.root}: {len(index.problems)} series cannot be used, and --strict is on",
-            observed=f"{_relative(first.path, index.root)}: {first.reason}",
-        )
-    if rows and not any(_row_of(scan.series, scan.path, rows) for scan in index.scans):
+def _check_table(
+    index: Index, rows: dict[str, Row], named: set[int], table: Path, example: str
+) -> None:
+    """Say which rows of a table are about nothing that was found."""
+    unused = sorted({row.line for row in rows.values()} - named)
+    if not unused:
+        return
+    if not named:
         raise LabelError(
             f"{table}: none of its rows names a scan that was found",
-            observed=f"rows name {next(iter(rows))!r}; files look like {index.scans[0].path!r}",
+            observed=f"rows name {next(iter(rows))!r}; files look like {example!r}",
             fix="give paths relative to the table's folder, or patient ids",
         )
+    lines = ", ".join(map(str, unused[:5])) + (" ..." if len(unused) > 5 else "")
+    index.problems.append(
+        Problem(
+            table,
+            f"{len(unused)} of its rows name no scan that was found (line {lines}); "
+            "fix: correct their paths, or delete them",
+        )
+    )
+
+
+def _refuse_unknown_modalities(index: Index) -> None:
     unknown = sorted({scan.modality for scan in index.scans} - MODALITIES.keys() - {""})
     if unknown:
+        near = difflib.get_close_matches(unknown[0], MODALITIES, n=1)
         raise DataError(
             f"{index.root}: unknown modality {', '.join(unknown)}",
-            fix=f"one of: {', '.join(MODALITIES)}",
+            fix=(f"did you mean {near[0]} ? " if near else "") + f"One of: {', '.join(MODALITIES)}",
         )
 
 
@@ -275,13 +236,3 @@ def _row_of(item: Series, path: str, rows: dict[str, Row]) -> Row | None:
         if key in rows:
             return rows[key]
     return None
-
-
-def _path_of(item: Series, root: Path) -> str:
-    """A file's own path; a DICOM series of several files is named by its folder."""
-    path = item.paths[0]
-    return _relative(path.parent if len(item.paths) > 1 and path.parent != root else path, root)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

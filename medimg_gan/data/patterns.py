@@ -6,7 +6,7 @@ import re
 
 from medimg_gan.errors import ConfigError
 
-FIELDS = ("patient", "visit", "label", "modality", "split")
+FIELDS = ("patient", "visit", "label", "modality", "sequence", "split")
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -42,9 +42,3 @@ def stem_before_tail(pattern: str, fields: dict[str, str]) -> str:
     """
     end = pattern.rfind("}") + 1
     return pattern[:end].format(**fields)
-
-
-def belongs(path: str, stem: str) -> bool:
-    """Whether a path begins with ``stem`` at a word's end ('03/Pre_T1', not '03/Preop')."""
-    rest = path.removeprefix(stem)
-    return path.startswith(stem) and not rest[:1].isalnum()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
+from medimg_gan.data.masks import Labelling
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
@@ -96,7 +97,10 @@ def prepare(
     cache = build_cache(
         index, size, config.cache, strict=config.strict, workers=config.workers, chain=chain
     )
-    rows, classes = _labelled(cache.rows, config, must_have) if labelled else (cache.rows, ())
+    rows, classes = cache.rows, ()
+    if labelled:
+        masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
+        rows, classes = _labelled(cache.rows, Labelling.of(config, masked), must_have)
     stratum = "label" if classes else "modality"
     rows["split"] = _split_column(rows, stratum, seed, must_have)
     save_split(rows, folder / SPLIT_FILE)
@@ -149,18 +153,24 @@ def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
                 fix="--modality ct, mri, xray or picture",
             )
     chosen = [scan for scan in index.scans if not modalities or scan.modality in modalities]
-    return Index(index.root, chosen, index.problems)
+    return replace(index, scans=chosen)
 
 
 def _labelled(
-    rows: pd.DataFrame, config: DataConfig, must_have: str
+    rows: pd.DataFrame, labelling: Labelling, must_have: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Rows that have a label (all, when there are no labels at all), and the class names."""
     rows = rows.copy()
-    masked = rows["area"].notna()
-    present = rows["area"] >= config.mask_min_area
-    rows.loc[masked & present, "label"] = config.mask_label
-    rows.loc[masked & ~present, "label"] = f"no-{config.mask_label}"
+    unnamed: Counter[int] = Counter()
+    for number, slices in rows[rows["area"].notna()].groupby("scan"):
+        scan = int(str(number))
+        rows.loc[slices.index, "label"] = labelling.classes(scan, slices)
+        unnamed += labelling.slices_with_unnamed(scan, slices)
+    for value in sorted(unnamed):
+        say(
+            f"  note: masks hold the value {value} in {unnamed[value]} slices; nothing names it, "
+            f"and it counts as no label (--mask-label {value}=NAME)"
+        )
     without = rows["label"] == ""
     if without.all():
         if must_have:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,9 @@ import tyro
 
 from medimg_gan.errors import ConfigError, DataError
 from medimg_gan.read_options import OnGap, OnTilt, PhilipsScaling, ReadOptions
+
+ANY = 0
+"""In place of a mask's value: any value above 0."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,13 @@ class DataConfig:
     then class folders."""
     mask: str = ""
     """Path pattern of mask volumes, e.g. '{patient}/{visit}_Mask.nii.gz': labels every slice."""
-    mask_label: str = "tumor"
-    """Class of a slice in which the mask is present; the others are 'no-<this>'."""
+    mask_label: tuple[str, ...] = ()
+    """What the mask marks: 'tumor' (any value above 0), or single values, the most important
+    first: '4=enhancing 2=edema'. A slice gets the first that is present, else 'no-<this>', or
+    'background' where there are several. Default: the names in a DICOM SEG, dataset.json or
+    BraTS folder (highest number first: lesions count up from organs), else 'tumor'."""
     mask_min_area: float = 10.0
-    """Area in mm2 from which a mask counts as present in a slice."""
+    """Area in mm2 from which a mask's label counts as present in a slice."""
     layout: str = ""
     """Path pattern such as '{label}/{patient}/*' where folder names need explaining."""
     strict: Annotated[bool, tyro.conf.arg(name="data.strict", aliases=["--strict"])] = False
@@ -65,12 +72,49 @@ class DataConfig:
                     fix="for example '{patient}/{visit}_Mask.nii.gz'",
                 )
         if self.data is not None and not self.data.exists():
-            raise DataError(
-                f"{self.data}: no such file or folder", fix="check the spelling of --data"
-            )
+            raise DataError(f"{self.data}: no such file or folder", fix=_spelling(self.data))
         if self.volume != "all" and self.volume < 0:
             raise ConfigError(f"--data.volume {self.volume}: volumes are counted from 0")
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: at least one process must read")
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")
+        mask_names(self.mask_label)
+
+
+def _spelling(path: Path) -> str:
+    """What a path that is not there may have been meant to be."""
+    place = next((parent for parent in path.parents if parent.is_dir()), None)
+    wanted = path.relative_to(place).parts[0] if place else ""
+    try:
+        there = sorted(entry.name for entry in place.iterdir()) if place else []
+    except OSError:
+        there = []
+    lower = {name.lower(): name for name in reversed(there)}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1)
+    if place and near:
+        return f"did you mean {place / lower[near[0]]} ?"
+    return f"check the spelling of --data; {place} is there" if place else "check --data"
+
+
+def mask_names(words: tuple[str, ...]) -> dict[int, str]:
+    """``--mask-label`` as mask value -> name, in the order given; ``ANY`` is every value above 0.
+
+    Raises:
+        ConfigError: If a word is not 'name' or 'value=name', or both kinds are mixed.
+    """
+    names: dict[int, str] = {}
+    for word in words:
+        value, separator, name = word.partition("=")
+        if separator and value.strip().isdigit() and int(value) > 0 and name.strip():
+            if names.setdefault(int(value), name.strip()) != name.strip():
+                raise ConfigError(f"--mask-label: value {value} has two names")
+        elif len(words) == 1 and not separator and word.strip():
+            return {ANY: word.strip()}
+        else:
+            raise ConfigError(
+                f"--mask-label {word!r}: expected one name, or value=name for each value",
+                observed=f"given: {' '.join(words)}",
+                fix="--mask-label tumor, or --mask-label 4=enhancing 2=edema",
+            )
+    return names

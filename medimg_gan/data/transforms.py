@@ -18,8 +18,8 @@ from monai.transforms.transform import MapTransform
 
 from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
-from medimg_gan.data.geometry import Geometry
-from medimg_gan.errors import LabelError, UnreadableError
+from medimg_gan.data.masks import MaskAreas, measure_mask
+from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
@@ -105,7 +105,7 @@ class Slices:
         pictures: (K, size, size) int16, encoded value times ``STORED_MAX``.
         position: (K,) float32 in [0, 1], from the lowest slice to the highest (coronal: from back
             to front, sagittal: from left to right).
-        area: (K,) float32, the mask's area in mm2; NaN without a mask.
+        areas: What the mask marks in each of the K slices.
         low, high: The scale that was applied (raw values of -1 and 1).
         landmarks: (11,) of the encoded foreground, or empty where none are asked for.
         pixel_mm: Side of a picture's pixel.
@@ -116,7 +116,7 @@ class Slices:
 
     pictures: np.ndarray
     position: np.ndarray
-    area: np.ndarray
+    areas: MaskAreas
     low: float
     high: float
     landmarks: np.ndarray
@@ -129,11 +129,14 @@ class Slices:
 class CutIntoSlices(MapTransform):
     """Send a loaded volume through the chain and keep the pictures that show something.
 
-    Needs ``image`` and ``modality``, takes ``mask`` where there is one, and puts ``slices``.
+    Needs ``image``, ``modality`` and, ``with_mask``, the path ``mask``; puts ``slices``.
     """
 
-    def __init__(self, size: int, blank_below: float, chain: ChainConfig) -> None:
+    def __init__(
+        self, size: int, blank_below: float, chain: ChainConfig, *, with_mask: bool
+    ) -> None:
         super().__init__(keys=("image",))
+        self.with_mask = with_mask
         self.size = size
         self.blank_below = blank_below
         self.chain = chain
@@ -163,12 +166,14 @@ class CutIntoSlices(MapTransform):
         filled = shown.mean(axis=(1, 2)) >= self.blank_below
         if not filled.any():
             raise UnreadableError("every slice is blank", cause="an empty or constant volume")
-        area = _mask_area(data.get("mask"), raw.shape, affine, encoded.geometry, count)
+        areas = MaskAreas.none(count)
+        if self.with_mask:
+            areas = measure_mask(Path(data["mask"]), raw.shape, affine, encoded.geometry)
         position = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
         slices = Slices(
             pictures=np.round(pictures[filled] * STORED_MAX).astype(np.int16),
             position=position[filled].astype(np.float32),
-            area=area[filled],
+            areas=areas.of_slices(filled),
             low=encoded.scale.low,
             high=encoded.scale.high,
             landmarks=encoded.landmarks,
@@ -184,26 +189,5 @@ def slicing_pipeline(
     size: int, blank_below: float, *, with_mask: bool, chain: ChainConfig = DEFAULT_CHAIN
 ) -> Compose:
     """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
-    keys = ("image", "mask") if with_mask else ("image",)
-    return Compose([LoadVolumed(keys), CutIntoSlices(size, blank_below, chain)])
-
-
-def _mask_area(
-    mask: Any, shape: tuple[int, ...], affine: np.ndarray, geometry: Geometry, count: int
-) -> np.ndarray:
-    """Area in mm2 of a mask's positive voxels in each of ``count`` slices."""
-    if mask is None:
-        return np.full(count, np.nan, np.float32)
-    values, mask_affine = np.asarray(mask), np.asarray(mask.affine)
-    if values.shape != shape or not np.allclose(mask_affine, affine, atol=0.01):
-        raise LabelError(
-            "the mask lies on another grid than its image",
-            observed=f"mask {values.shape}, image {shape}"
-            + ("" if values.shape != shape else "; their affines differ"),
-            fix="resample the mask to the image",
-        )
-    present = geometry.forward((values > 0.5).astype(np.float32), nearest=True)
-    steps = zip(geometry.axes[:2], geometry.spacing, geometry.own_spacing, strict=False)
-    column, row = (affine[:3, axis] * new / own for axis, new, own in steps)
-    pixel = float(np.linalg.norm(np.cross(column, row)))
-    return (present.sum(axis=(0, 1)) * pixel).astype(np.float32)
+    cut = CutIntoSlices(size, blank_below, chain, with_mask=with_mask)
+    return Compose([LoadVolumed(("image",)), cut])

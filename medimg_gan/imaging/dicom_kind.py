@@ -23,7 +23,9 @@ CT_CLASSES = (
     uid.EnhancedCTImageStorage,
     uid.LegacyConvertedEnhancedCTImageStorage,
 )
-NOT_SCANS = (uid.SegmentationStorage, uid.RTDoseStorage)
+SEGMENTATIONS = (uid.SegmentationStorage, uid.UID("1.2.840.10008.5.1.4.1.1.66.7"))
+"""Segmentation, and Label Map Segmentation (which older dictionaries lack)."""
+NOT_SCANS = (*SEGMENTATIONS, uid.RTDoseStorage)
 """Classes that have rows and columns, but no scan in them."""
 LARGEST = 2**31
 """Voxels of one file beyond which a header is taken for damaged."""

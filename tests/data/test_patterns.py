@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from medimg_gan.data.patterns import belongs, compile_pattern, stem_before_tail
+from medimg_gan.data.mask_files import PatternMasks
+from medimg_gan.data.patterns import compile_pattern, stem_before_tail
 from medimg_gan.errors import ConfigError
 
 
@@ -25,9 +28,12 @@ def test_a_field_used_twice_must_agree():
 def test_a_mask_finds_its_image_at_a_words_end():
     stem = stem_before_tail("{patient}/{visit}_Mask.nii.gz", {"patient": "03", "visit": "Pre"})
     assert stem == "03/Pre"
-    assert belongs("03/Pre_Scan_T1.nii.gz", stem)
-    assert not belongs("03/Preop_Scan_T1.nii.gz", stem)
-    assert not belongs("13/Pre_Scan_T1.nii.gz", stem)
+    masks = PatternMasks({stem: (Path("mask.nii"), {})})
+    assert masks.of("03/Pre_Scan_T1.nii.gz")
+    assert not masks.of("03/Preop_Scan_T1.nii.gz")
+    assert not masks.of("13/Pre_Scan_T1.nii.gz")
+    longer = PatternMasks({stem: (Path("short"), {}), "03/Pre_Scan": (Path("long"), {})})
+    assert longer.of("03/Pre_Scan_T1.nii.gz") == (Path("long"), {})
 
 
 def test_an_unknown_field_is_named():

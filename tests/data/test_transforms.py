@@ -74,7 +74,7 @@ def test_thick_sagittal_slices_are_cut_in_their_own_plane(sagittal):
     ],
 )
 def test_mask_areas_are_in_square_millimetres_of_the_cut_plane(sagittal, chain, areas):
-    found = cut(sagittal[0], "mri", chain, mask=sagittal[1]).area
+    found = cut(sagittal[0], "mri", chain, mask=sagittal[1]).areas.total
     np.testing.assert_allclose(found, areas, rtol=1e-5)
 
 
