@@ -13,10 +13,11 @@ import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
+from medimg_gan.imaging.dcm2niix import PartsOf
 from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
 from medimg_gan.imaging.dicom_read import read_dicom
-from medimg_gan.imaging.dicom_series import sort_into_series
+from medimg_gan.imaging.dicom_series import How, sort_into_series
 from medimg_gan.imaging.series import (
     Problem,
     Series,
@@ -77,6 +78,7 @@ def find_series(
     options: ReadOptions = DEFAULTS,
     *,
     look: Look = one_by_one,
+    parts_of: PartsOf = dcm2niix.parts_of,
 ) -> tuple[list[Series], list[Problem]]:
     """Every readable series below ``folder``, from headers only where headers tell enough.
 
@@ -90,6 +92,7 @@ def find_series(
         modality: Overrides what files and folder names say, unless "".
         options: What to do with gaps, tilt and time series.
         look: Reads the headers of files that may be DICOM; one that remembers need not open them.
+        parts_of: Tells what dcm2niix makes of files; one that remembers need not ask it.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -112,7 +115,7 @@ def find_series(
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
     headers, damaged = _all_headers(others, look)
-    found, irregular = sort_into_series(headers, root, modality, options)
+    found, irregular = sort_into_series(headers, How(root, modality, options, parts_of))
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
@@ -184,7 +187,7 @@ def read_files(
         raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
     except IrregularError as error:
         headers = [header for path in paths for header in read_headers(path)]
-        found, _ = sort_into_series(headers, first.parent, modality, options)
+        found, _ = sort_into_series(headers, How(first.parent, modality, options))
         if not found:
             raise error
         return _decoded(_only(found, [], first.parent))
