@@ -25,8 +25,8 @@ from medimg_gan.report.thumbnails import Look, Picture
 
 TEMPLATE = Path(__file__).parent.parent / "contact_sheet_template.html"
 NAME = "contact_sheet"
-SERIES_A_PAGE = 500
-"""A page of them is some 10 MB (CT: 30 MB), which browsers still show at once."""
+SERIES_A_PAGE = 200
+"""A page of them is some 5 MB (CT: 15 MB), which browsers show at once."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ PERCENTILES = (1, 99)
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal"}
 SIDE = 208
 """Longest side of a thumbnail in pixels."""
-WORTH_WORKERS = 8
+WORTH_WORKERS = 24
 """From this many scans on, worker processes pay for their start."""
 NOTED = ("geometry", "precision")
 """Entries of a volume's provenance that a person should know of."""

@@ -13,7 +13,7 @@ from PIL import Image
 from medimg_gan.data.index import build_index, survey
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.imaging import Problem, Volume, write_dicom, write_nifti, write_picture
-from medimg_gan.report import contact_sheet
+from medimg_gan.report import contact_sheet, thumbnails
 from medimg_gan.report.contact_sheet import Shown, page_paths, write_contact_sheet
 from medimg_gan.report.thumbnails import Look, look, look_at, middle_plane, windows_of
 
@@ -176,13 +176,15 @@ def test_windows_are_level_and_width():
     assert windows_of(np.zeros(4), "display", "xray") == [(0.0, 255.0, "as stored")]
 
 
-def test_masks_are_measured_on_the_way(nifti_folder, tmp_path):
+@pytest.mark.parametrize("worth", [2, 1000])
+def test_masks_are_measured_on_the_way(nifti_folder, tmp_path, monkeypatch, worth):
+    monkeypatch.setattr(thumbnails, "WORTH_WORKERS", worth)
     config = DataConfig(
         data=nifti_folder, mask="{patient}/{visit}_Mask.nii.gz", cache=tmp_path / "c"
     )
     index = build_index(config)
     looks = [seen for _, seen in look_at(index.scans, len(index.scans), pictures=False)]
-    assert len(looks) == 18  # by worker processes, in order
+    assert len(looks) == 18
     assert [seen.areas.total.tolist() for seen in looks[:3]] == [
         [0] * 5, [0] * 5, [0, 0, 100, 100, 0],
     ]  # fmt: skip
