@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from medimg_gan.data.planes import frame_of, from_pictures, to_pictures
+from medimg_gan.data.chain import decode, encode
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.geometry import AXES
+from medimg_gan.data.planes import as_volume
 from medimg_gan.engine.checkpoint import load_weights
 from medimg_gan.engine.loop import WEIGHTS
 from medimg_gan.errors import LabelError, RunError
 from medimg_gan.imaging import Volume
-from medimg_gan.modalities import MODALITIES, Scale
+from medimg_gan.modalities import Scale
+from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
 from medimg_gan.recipes.base import device_of
 from medimg_gan.runs import MANIFEST, read_json
@@ -28,6 +32,9 @@ CHUNK = 64
 CT_STORED = (-1024.0, 3071.0)
 """The range of 12-bit CT numbers."""
 
+STORED_AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}
+"""Axis order of a written slice: the slice's own axis last."""
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -40,6 +47,7 @@ class Generator:
         modality, unit: What the values are.
         scale: Raw values of -1 and 1 (for MR and X-ray the training scans' median).
         pixel_mm: Typical side of a pixel in the training slices.
+        chain: How the training scans became pictures.
     """
 
     recipe: NoiseRecipe
@@ -49,6 +57,7 @@ class Generator:
     unit: str
     scale: Scale
     pixel_mm: float
+    chain: ChainConfig = DEFAULT_CHAIN
 
     def sample(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
         """Synthetic slices in the modality's own units.
@@ -59,7 +68,8 @@ class Generator:
             seed: Equal seeds give equal slices, and a larger count begins with the same ones.
 
         Returns:
-            float32 (count, C, size, size); row 0 is the patient's front, column 0 the right side.
+            float32 (count, C, size, size); in the axial plane row 0 is the patient's front and
+            column 0 the right side.
 
         Raises:
             LabelError: If the class is unknown.
@@ -109,13 +119,18 @@ class Generator:
     def as_volume(self, image: FloatArray) -> Volume:
         """One sampled slice (1, size, size), in units, as a volume of one slice around the origin.
 
-        Voxels are ``pixel_mm`` wide; the slice's thickness is nominal (1 mm).
+        It lies in the plane of the training slices (axial, where each scan had its own). Voxels
+        are ``pixel_mm`` wide; the slice's thickness is nominal (1 mm).
         """
-        size = image.shape[-1]
-        array = np.ascontiguousarray(image[0, ::-1, ::-1].T)[..., None].astype(np.float32)
-        affine = np.diag([self.pixel_mm, self.pixel_mm, 1.0, 1.0])
-        affine[:2, 3] = -self.pixel_mm * (size - 1) / 2
-        return Volume(array, affine, modality=self.modality, unit=self.unit)
+        plane = "axial" if self.chain.plane == "acquired" else self.chain.plane
+        array = as_volume(image[0], plane).astype(np.float32)
+        steps = np.full(3, self.pixel_mm)
+        steps[AXES[plane][2]] = 1.0
+        affine = np.diag([*steps, 1.0])
+        affine[:3, 3] = -steps * (np.array(array.shape) - 1) / 2
+        return Volume(
+            array, affine, modality=self.modality, unit=self.unit, stored=STORED_AXES[plane]
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,8 @@ class Translator:
         source, target: Modalities.
         unit: Unit of the target's values.
         scale: Raw target values of -1 and 1.
+        chain: How the training scans became pictures.
+        standard: MR's standard scale, where the training learnt one.
     """
 
     recipe: TranslationRecipe
@@ -134,6 +151,8 @@ class Translator:
     target: str
     unit: str
     scale: Scale
+    chain: ChainConfig = DEFAULT_CHAIN
+    standard: StandardScale | None = None
 
     @torch.inference_mode()
     def translate(self, volume: Volume) -> Volume:
@@ -143,19 +162,39 @@ class Translator:
 
         Raises:
             ModalityError: If the values cannot be of the source modality.
+            UnreadableError: If the chain cannot make pictures of it.
         """
-        encoded = MODALITIES[self.source].fit(volume.array, volume.unit).encode(volume.array)
-        frame = frame_of(volume.array.shape, volume.spacing, self.recipe.spec.size)
-        pictures = to_pictures(encoded, frame)
-        device = device_of(self.recipe)
-        for start in range(0, len(pictures), CHUNK):
-            block = slice(start, start + CHUNK)
-            images = torch.from_numpy(pictures[block])[:, None].to(device)
-            pictures[block] = self.recipe.translate(images)[:, 0].clamp(-1, 1).float().cpu().numpy()
-        values = self.scale.decode(from_pictures(pictures, frame))
+        encoded = encode(
+            volume.array,
+            volume.spacing,
+            modality=self.source,
+            unit=volume.unit,
+            chain=self.chain,
+            size=self.recipe.spec.size,
+        )
+        pictures = self._pictures(encoded.pictures, encoded.landmarks)
+        values = decode(pictures, encoded, self.scale, self.unit)
         if self.unit == "HU":
             values = np.clip(np.round(values), *CT_STORED)
         return volume.with_array(values.astype(np.float32), modality=self.target, unit=self.unit)
+
+    def _pictures(self, pictures: FloatArray, landmarks: FloatArray) -> FloatArray:
+        """Translated pictures (K, size, size).
+
+        A target on the standard scale needs no way back: the typical volume's landmarks, to which
+        ``scale`` belongs, are the standard's own.
+        """
+        device = device_of(self.recipe)
+        translated = np.empty_like(pictures)
+        for start in range(0, len(pictures), CHUNK):
+            block = slice(start, start + CHUNK)
+            images = torch.from_numpy(pictures[block])[:, None]
+            if self.standard is not None and landmarks.size:
+                own = torch.from_numpy(landmarks).expand(len(images), -1)
+                images = self.standard.apply(images, own)
+            made = self.recipe.translate(images.to(device))
+            translated[block] = made[:, 0].clamp(-1, 1).float().cpu().numpy()
+        return translated
 
 
 def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
@@ -185,8 +224,12 @@ def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
     recipe = build_recipe(facts).to(device).eval().requires_grad_(False)
     load_weights(folder / WEIGHTS, recipe)
     scale = Scale(facts["scale"]["low"], facts["scale"]["high"])
+    chain = ChainConfig.from_plain(facts.get("transform", {}))
     if isinstance(recipe, TranslationRecipe):
-        return Translator(recipe, facts["source"], facts["target"], facts["unit"], scale)
+        standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
+        return Translator(
+            recipe, facts["source"], facts["target"], facts["unit"], scale, chain, standard
+        )
     assert isinstance(recipe, NoiseRecipe)
     return Generator(
         recipe=recipe,
@@ -196,6 +239,7 @@ def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
         unit=facts["unit"],
         scale=scale,
         pixel_mm=facts["scale"]["pixel_mm"],
+        chain=chain,
     )
 
 

@@ -1,11 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from medimg_gan.data.chain import encode
+from medimg_gan.data.chain_settings import ChainConfig
+from medimg_gan.data.planes import as_picture
 from medimg_gan.engine.checkpoint import save_weights
 from medimg_gan.errors import LabelError, RunError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Ct, Scale
+from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import NoiseRecipe, Spec, TranslationRecipe
 from medimg_gan.runs import write_json
 from medimg_gan.synthesis import CHUNK, Generator, Translator, build_recipe, load_run
@@ -80,6 +86,62 @@ def test_a_smooth_volume_survives_the_network_size():
     assert error.max() < 60
 
 
+class Mean(Identity):
+    """Remembers the mean of what it was shown."""
+
+    def translate(self, image):
+        self.shown = float(image[image > -0.9].mean())
+        return image
+
+
+CHAINS = [
+    ChainConfig(plane="coronal"),
+    ChainConfig(plane="sagittal", spacing=(2.0, 1.0, 1.0)),
+    ChainConfig(plane="acquired", crop="body", margin=2.0, window="soft"),
+    ChainConfig(spacing=(1.3, 1.3, 0.0), crop="body", window="full"),
+]
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_whatever_the_chain_a_translation_lies_on_exactly_the_sources_grid(chain):
+    volume = ct_volume((24, 30, 20))
+    translator = Translator(Identity(32), "ct", "ct", "HU", Scale(-160, 240), chain)
+    translated = translator.translate(volume)
+    assert translated.array.shape == volume.array.shape
+    assert translated.array.dtype == np.float32
+    assert np.array_equal(translated.affine, volume.affine)
+    assert np.array_equal(translated.array, np.round(translated.array))
+
+
+def test_a_translated_head_has_air_around_its_crop():
+    array = np.full((40, 44, 12), -1000, np.float32)
+    array[10:30, 12:30, 3:9] = 40
+    volume = Volume(array, np.diag([1.0, 1, 3, 1]), modality="ct", unit="HU")
+    chain = ChainConfig(crop="body", margin=0.0, window="brain")
+    translated = Translator(Identity(64), "ct", "ct", "HU", Scale(0, 80), chain).translate(volume)
+    outside = np.ones(array.shape, bool)
+    outside[9:31, 11:31, 2:10] = False
+    assert (translated.array[outside] == -1000).all()
+    assert np.median(translated.array[12:28, 14:28, 4:8]) == 40
+
+
+def test_a_translator_sees_mr_on_the_standard_scale_of_its_training():
+    rng = np.random.default_rng(0)
+    array = np.zeros((32, 32, 4), np.float32)
+    array[4:28, 4:28] = rng.uniform(350, 900, (24, 24, 4))
+    bent = (array**2 / 900).astype(np.float32)
+    chain = ChainConfig(intensity="nyul")
+    shown = {}
+    own = encode(array, (1, 1, 1), modality="mri", unit="signal", chain=chain, size=32).landmarks
+    for name, standard in (("none", None), ("learnt", StandardScale.fit(own[None]))):
+        translator = Translator(Mean(32), "mri", "ct", "HU", Scale(-1000, 1500), chain, standard)
+        for kind, values in (("plain", array), ("bent", bent)):
+            translator.translate(Volume(values, np.eye(4), modality="mri"))
+            shown[name, kind] = translator.recipe.shown
+    assert abs(shown["learnt", "plain"] - shown["learnt", "bent"]) < 0.02
+    assert abs(shown["none", "plain"] - shown["none", "bent"]) > 0.1
+
+
 def test_a_class_gives_its_own_images(generator):
     assert (generator.sample_encoded(5, "b") > generator.sample_encoded(5, "a").max()).all()
 
@@ -115,6 +177,20 @@ def test_a_slice_becomes_a_volume_that_looks_the_same(generator):
     np.testing.assert_allclose(centre[:3], 0, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("plane", "axis", "codes"), [("coronal", 1, "RSA"), ("sagittal", 0, "ASR")]
+)
+def test_a_slice_lies_in_the_plane_of_its_training(generator, plane, axis, codes):
+    image = np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32)
+    volume = replace(generator, chain=ChainConfig(plane=plane)).as_volume(image)
+    assert volume.array.shape[axis] == 1
+    assert volume.spacing[axis] == 1
+    assert volume.stored == codes
+    np.testing.assert_array_equal(as_picture(volume.array), image[0])
+    middle = [(count - 1) / 2 for count in volume.array.shape]
+    np.testing.assert_allclose((volume.affine @ [*middle, 1])[:3], 0, atol=1e-9)
+
+
 @pytest.fixture
 def trained():
     torch.manual_seed(1)
@@ -135,6 +211,30 @@ def test_a_run_is_loaded_with_its_weights(run, trained):
     for name, value in trained.generator.state_dict().items():
         assert torch.equal(found[name], value)
     assert generator.sample(2, "a").shape == (2, 1, 32, 32)
+
+
+def test_a_run_brings_its_own_chain_and_standard_scale(run):
+    assert load_run(run).chain == ChainConfig()
+    chain = {"plane": "coronal", "spacing": [0.0, 0.0, 2.0], "intensity": "nyul"}
+    facts = {**FACTS, "transform": chain}
+    write_json(run / "manifest.json", facts)
+    expected = ChainConfig(plane="coronal", spacing=(0.0, 0.0, 2.0), intensity="nyul")
+    assert load_run(run).chain == expected
+    landmarks = np.linspace(-0.8, 0.8, 11).tolist()
+    facts |= {
+        "recipe": "cyclegan",
+        "options": {"width": 8},
+        "spec": {**FACTS["spec"], "classes": []},
+        "source": "mri",
+        "target": "ct",
+        "standard": landmarks,
+    }
+    write_json(run / "manifest.json", facts)
+    save_weights(run / "weights.pt", build_recipe(facts))
+    translator = load_run(run)
+    assert isinstance(translator, Translator)
+    assert translator.chain == expected
+    assert translator.standard == StandardScale(tuple(landmarks))
 
 
 def test_an_unfinished_run_and_another_verbs_are_refused(run):

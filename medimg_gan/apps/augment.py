@@ -170,7 +170,7 @@ def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: P
         synthesise=lambda count, label, seed: generator.sample_encoded(
             count, prepared.classes[label], seed
         ),
-        mirror=MODALITIES[generator.modality].mirror,
+        mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
     )
@@ -196,6 +196,12 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
         raise ConfigError(
             f"{gan}: makes slices of {loaded.recipe.spec.size} pixels, the study has {config.size}",
             fix=f"--size {loaded.recipe.spec.size}",
+        )
+    if loaded.chain != config.transform:
+        raise ConfigError(
+            f"{gan}: its pictures were made by another transform than the study's",
+            observed=f"{loaded.chain} against {config.transform}",
+            fix="give the same --transform flags, or leave --gan away",
         )
     seen = {patient for patient, part in read_split(gan / SPLIT_FILE).items() if part == "train"}
     foreign = seen - set(prepared.dataset("train").patients)

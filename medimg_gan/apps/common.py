@@ -13,6 +13,7 @@ import tyro
 from medimg_gan import runs
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
+from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError, DataError
@@ -45,6 +46,7 @@ class TrainingConfig:
     """Flags of every verb that trains; each app adds its own."""
 
     source: FlatData = field(default_factory=DataConfig)
+    transform: ChainConfig = field(default_factory=ChainConfig)
     run: Path | None = None
     """Folder of the run; default runs/<verb>-<what>."""
     steps: int | None = None
@@ -179,15 +181,15 @@ def write_volume(volume: Volume, path: Path, file_format: str, scale: Scale, abo
     Raises:
         DataError: If a volume of many slices is to become one picture, or the disk refuses.
     """
+    from medimg_gan.data.planes import as_picture
     from medimg_gan.imaging import write_dicom, write_nifti, write_picture
 
     if file_format == "nifti":
         write_nifti(volume, path)
     elif file_format == "dicom":
         write_dicom(volume, path, description=about)
-    elif volume.array.shape[2] == 1:
-        # Radiological view, as the pictures were read.
-        write_picture((scale.encode(volume.array[::-1, ::-1, 0].T) + 1) / 2, path)
+    elif 1 in volume.array.shape:
+        write_picture((scale.encode(as_picture(volume.array)) + 1) / 2, path)
     else:
         raise DataError("a volume of many slices is no picture", fix="--format nifti")
 

@@ -83,7 +83,8 @@ def fit_gan(
     train = prepared.dataset("train")
     rows = train.table
     modality = str(rows["modality"].iloc[0])
-    spec = Spec(1, config.size, prepared.classes, MODALITIES[modality].mirror)
+    mirror = MODALITIES[modality].mirror and config.transform.mirrors
+    spec = Spec(1, config.size, prepared.classes, mirror)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -100,6 +101,7 @@ def fit_gan(
         class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
+        **_chain_facts(config, prepared),
     )
     stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
     _fit(fabric, run, config, net, stream, budget, held_out, _some(train, PREVIEW_IMAGES))
@@ -126,7 +128,7 @@ def fit_translator(
     for (split, modality), dataset in datasets.items():
         if not len(dataset):
             raise DataError(f"no {modality} slices in the {split} part", fix="add patients")
-    mirror = MODALITIES[source].mirror and MODALITIES[target].mirror
+    mirror = all(MODALITIES[name].mirror for name in (source, target)) and config.transform.mirrors
     net = build(recipe, options, Spec(1, config.size, (), mirror), config.seed)
     rows = datasets["train", target].table
     _note(
@@ -140,6 +142,7 @@ def fit_translator(
         scale=typical_scale(rows),
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
+        **_chain_facts(config, prepared),
     )
     stream = UnpairedStream(
         Stream(datasets["train", source], config.batch_size, config.seed),
@@ -200,11 +203,21 @@ def prepare_once(
             folder=folder,
             labelled=labelled,
             must_have=must_have,
+            chain=config.transform,
         )
 
     first: list[Prepared] = []
     told_by_first(fabric, lambda: first.append(ready()))
     return first[0] if first else ready()
+
+
+def _chain_facts(config: TrainingConfig, prepared: Prepared) -> dict[str, Any]:
+    """What later verbs need so that they treat scans as this training did."""
+    standard = prepared.standard
+    return {
+        "transform": asdict(config.transform),
+        "standard": list(standard.landmarks) if standard else None,
+    }
 
 
 def _note(fabric: Fabric, run: runs.Run, net: Recipe, recipe: str, **facts: Any) -> None:

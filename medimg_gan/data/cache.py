@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 
 from medimg_gan.console import progress, say
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.decode import decoded
 from medimg_gan.data.index import Index, Scan
 from medimg_gan.data.slice_file import Entry, SliceFile, SliceWriter, mapped
 from medimg_gan.data.transforms import Slices
 from medimg_gan.errors import DataError
+from medimg_gan.modalities.nyul import COLUMNS
 
-FORMAT = 4
+FORMAT = 5
 """Raise when what a cache holds changes meaning."""
 
 BLANK_BELOW = 0.01
@@ -38,7 +40,8 @@ class SliceCache:
         pictures: (M, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
         rows: N rows: picture (which of ``pictures``), scan (number), series, patient, modality,
             label, split, position, area, area_<mask value>, index (slice number), low, high (the
-            scale's raw values), pixel_mm, unit.
+            scale's raw values), pixel_mm, unit, and MR's landmarks where the chain standardises
+            histograms.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
     """
@@ -61,7 +64,13 @@ def _mapped_again(path: str, shape: tuple[int, ...], *rest: Any) -> SliceCache:
 
 
 def build_cache(
-    index: Index, size: int, folder: Path, *, strict: bool = False, workers: int = 2
+    index: Index,
+    size: int,
+    folder: Path,
+    *,
+    strict: bool = False,
+    workers: int = 2,
+    chain: ChainConfig = DEFAULT_CHAIN,
 ) -> SliceCache:
     """Open the cache of an index, decoding what is not in it yet.
 
@@ -71,11 +80,12 @@ def build_cache(
         folder: Where caches live.
         strict: Raise at a scan that cannot be decoded.
         workers: Processes that decode; each holds one volume in memory.
+        chain: How scans become pictures.
 
     Raises:
         DataError: If no scan could be decoded, or one could not and ``strict`` is set.
     """
-    file = SliceFile(folder / cache_name(index.root, size), size)
+    file = SliceFile(folder / cache_name(index.root, size, chain), size)
     keys = [scan_key(scan) for scan in index.scans]
     entries = file.entries()
     passing: dict[str, str] = {}
@@ -86,15 +96,15 @@ def build_cache(
             missing = {
                 key: scan for key, scan in zip(keys, index.scans, strict=True) if key not in entries
             }
-            entries |= _decode(missing, size, writer, workers, passing)
+            entries |= _decode(missing, size, chain, writer, workers, passing)
     cache = _joined(index, keys, entries, file.pictures(), passing)
     _report_problems(cache, index, strict=strict)
     return cache
 
 
-def cache_name(root: Path, size: int) -> str:
+def cache_name(root: Path, size: int, chain: ChainConfig = DEFAULT_CHAIN) -> str:
     """A name for the folder that holds what a data folder's scans become under some settings."""
-    words = json.dumps([str(root.resolve()), FORMAT, size, BLANK_BELOW])
+    words = json.dumps([str(root.resolve()), FORMAT, size, BLANK_BELOW, asdict(chain)])
     return hashlib.blake2b(words.encode(), digest_size=10).hexdigest()
 
 
@@ -118,11 +128,16 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 
 
 def _decode(
-    missing: dict[str, Scan], size: int, writer: SliceWriter, workers: int, passing: dict[str, str]
+    missing: dict[str, Scan],
+    size: int,
+    chain: ChainConfig,
+    writer: SliceWriter,
+    workers: int,
+    passing: dict[str, str],
 ) -> dict[str, Entry]:
     """Decode scans and write them down; what may pass by itself is told, but not written."""
     entries: dict[str, Entry] = {}
-    results = decoded(list(missing.values()), size, BLANK_BELOW, workers)
+    results = decoded(list(missing.values()), size, BLANK_BELOW, workers, chain)
     with progress("reading scans", len(missing), "scans") as ticker:
         for key, result in zip(missing, results, strict=True):
             if isinstance(result, Slices):
@@ -146,6 +161,7 @@ def _columns(slices: Slices) -> dict[str, Any]:
         "high": slices.high,
         "pixel_mm": slices.pixel_mm,
         "unit": slices.unit,
+        **dict(zip(COLUMNS, slices.landmarks.tolist(), strict=False)),
     }
 
 

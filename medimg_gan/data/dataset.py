@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from medimg_gan.data.cache import SliceCache
 from medimg_gan.data.transforms import STORED_MAX
 from medimg_gan.errors import LabelError
+from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ class SliceDataset(Dataset["Batch"]):
         classes: Class names in index order; empty when unlabelled.
         adjacent: Slices in one image: 1, or an odd number for 2.5D with the neighbours above and
             below as channels (at a volume's end, the last slice again).
+        standard: Maps MR slices to the training patients' standard histogram, if one was learnt.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class SliceDataset(Dataset["Batch"]):
         rows: IntArray,
         classes: tuple[str, ...] = (),
         adjacent: int = 1,
+        standard: StandardScale | None = None,
     ) -> None:
         assert adjacent % 2 == 1, "an odd number of slices has a middle"
         self.cache = cache
@@ -50,6 +53,9 @@ class SliceDataset(Dataset["Batch"]):
         self.labels = _label_numbers(self.table["label"].to_list(), classes)
         self.members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
         self.position = self.table["position"].to_numpy(np.float32)
+        self.standard = standard
+        if standard is not None:
+            self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32))
         neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[self.rows]
         self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
 
@@ -68,6 +74,8 @@ class SliceDataset(Dataset["Batch"]):
         # numpy in one thread: scaling while it converts beats torch's two passes, and a busy
         # machine does not hold up a team of threads.
         image = torch.from_numpy(np.multiply(stored, np.float32(1 / STORED_MAX)))
+        if self.standard is not None:
+            image = self.standard.apply(image, self.landmarks[indices])
         return {
             "image": image,
             "label": torch.from_numpy(self.labels[indices]),

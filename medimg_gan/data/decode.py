@@ -10,6 +10,7 @@ from typing import Any
 from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
 
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.index import Scan
 from medimg_gan.data.transforms import Slices, slicing_pipeline
@@ -35,9 +36,11 @@ class Refusal:
 class _Scans(Dataset):
     """A MONAI dataset that gives a scan's slices, or the reason why there are none."""
 
-    def __init__(self, scans: Sequence[Scan], size: int, blank_below: float) -> None:
+    def __init__(
+        self, scans: Sequence[Scan], size: int, blank_below: float, chain: ChainConfig
+    ) -> None:
         self.pipelines = {
-            with_mask: slicing_pipeline(size, blank_below, with_mask=with_mask)
+            with_mask: slicing_pipeline(size, blank_below, with_mask=with_mask, chain=chain)
             for with_mask in (False, True)
         }
         super().__init__(scans)
@@ -85,7 +88,11 @@ def _first(items: list[Any]) -> Any:
 
 
 def decoded(
-    scans: Sequence[Scan], size: int, blank_below: float, workers: int
+    scans: Sequence[Scan],
+    size: int,
+    blank_below: float,
+    workers: int,
+    chain: ChainConfig = DEFAULT_CHAIN,
 ) -> Iterator[Slices | Refusal]:
     """Scans in order, decoded by worker processes when there are enough to pay for them.
 
@@ -97,9 +104,10 @@ def decoded(
         size: Side of the square pictures.
         blank_below: Share of pixels above background from which a slice is kept.
         workers: Processes at the most.
+        chain: How scans become pictures.
     """
     workers = min(workers, usable_cores()) if len(scans) >= WORTH_WORKERS else 0
     # One scan ahead for each worker, or memory would grow with what waits to be written.
     ahead = {"prefetch_factor": 1} if workers else {}
-    scans_of = _Scans(scans, size, blank_below)
+    scans_of = _Scans(scans, size, blank_below, chain)
     yield from DataLoader(scans_of, batch_size=1, num_workers=workers, collate_fn=_first, **ahead)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from medimg_gan.data.geometry import Geometry, geometry_of
 from medimg_gan.data.settings import ANY, DataConfig, mask_names
 from medimg_gan.errors import LabelError
 from medimg_gan.imaging import read_files
@@ -30,7 +31,7 @@ AREA = "area"
 
 @dataclass(frozen=True)
 class MaskAreas:
-    """What one mask marks in each axial slice of its image.
+    """What one mask marks in each slice of its image.
 
     Attributes:
         total: (K,) float32, area of everything marked in mm2; NaN without a mask.
@@ -57,39 +58,46 @@ class MaskAreas:
         return MaskAreas(self.total[chosen], each)
 
 
-def measure_mask(path: Path, shape: tuple[int, ...], affine: FloatArray) -> MaskAreas:
+def measure_mask(
+    path: Path, shape: tuple[int, ...], affine: FloatArray, geometry: Geometry | None = None
+) -> MaskAreas:
     """Areas of a mask's labels, slice by slice of the image that it belongs to.
 
     Args:
         path: A NIfTI label map (values are rounded to whole numbers) or a DICOM SEG.
         shape: (I, J, K) of the image.
         affine: (4, 4) of the image, voxel index -> mm in RAS+.
+        geometry: How the image's grid was prepared before it was cut; None: axial, as it is.
 
     Raises:
         LabelError: If the mask lies on another grid, or holds grey levels.
         UnreadableError: If it cannot be read, or is a DICOM SEG on another grid.
     """
-    pixel = float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])))
+    i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    geometry = geometry or geometry_of(shape, (i, j, k), "axial", (0.0, 0.0, 0.0))
     if is_segmentation(path):
-        counts, total = _segment_counts(path, shape, affine)
+        counts, total = _segment_counts(path, shape, affine, geometry)
     else:
-        counts, total = _label_counts(path, shape, affine)
+        counts, total = _label_counts(path, shape, affine, geometry)
+    pixel = geometry.pixel_area(affine)
     of_value = {value: (count * pixel).astype(np.float32) for value, count in counts.items()}
     return MaskAreas((total * pixel).astype(np.float32), of_value)
 
 
 def _segment_counts(
-    path: Path, shape: tuple[int, ...], affine: FloatArray
+    path: Path, shape: tuple[int, ...], affine: FloatArray, geometry: Geometry
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    marked, counts = np.zeros(shape, bool), {}
+    marked, counts = np.zeros(shape, np.uint8), {}
     for number, voxels in segments_on_grid(path, shape, affine):
-        marked[tuple(voxels.T)] = True
-        counts[number] = np.bincount(voxels[:, 2], minlength=shape[2])
-    return counts, marked.sum(axis=(0, 1))
+        segment = np.zeros(shape, np.uint8)
+        segment[tuple(voxels.T)] = 1
+        marked |= segment
+        counts[number] = geometry.forward(segment, nearest=True).sum(axis=(0, 1), dtype=int)
+    return counts, geometry.forward(marked, nearest=True).sum(axis=(0, 1), dtype=int)
 
 
 def _label_counts(
-    path: Path, shape: tuple[int, ...], affine: FloatArray
+    path: Path, shape: tuple[int, ...], affine: FloatArray, geometry: Geometry
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     mask = read_files([path])
     if mask.array.shape != shape or not np.allclose(mask.affine, affine, atol=0.01):
@@ -99,7 +107,8 @@ def _label_counts(
             + ("" if mask.array.shape != shape else "; their affines differ"),
             fix="resample the mask to the image",
         )
-    labels = np.rint(mask.array)
+    labels = geometry.forward(np.rint(mask.array), nearest=True)
+    count = labels.shape[2]
     where = np.nonzero(labels > 0)
     values, of_voxel = np.unique(labels[where].astype(np.int64), return_inverse=True)
     if len(values) > MOST_LABELS:
@@ -109,8 +118,8 @@ def _label_counts(
             cause="an image in the place of its mask",
             fix="check --mask, or the column 'mask' of the table",
         )
-    flat = np.bincount(of_voxel * shape[2] + where[2], minlength=len(values) * shape[2])
-    table = flat.reshape(len(values), shape[2])
+    flat = np.bincount(of_voxel * count + where[2], minlength=len(values) * count)
+    table = flat.reshape(len(values), count)
     return dict(zip(values.tolist(), table, strict=True)), table.sum(axis=0)
 
 

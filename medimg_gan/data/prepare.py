@@ -12,6 +12,7 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.cache import SliceCache, build_cache
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.masks import Labelling
@@ -19,6 +20,7 @@ from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
 from medimg_gan.files import written_aside
+from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
 SPLIT_FILE = "split.csv"
 
@@ -31,11 +33,13 @@ class Prepared:
         cache: All slices; ``cache.rows`` has the columns label and split filled in.
         classes: Class names in index order; empty when unlabelled.
         patients_known: False where files stand for patients that nobody named.
+        standard: MR's standard scale, learnt from the training patients where the chain asks.
     """
 
     cache: SliceCache
     classes: tuple[str, ...]
     patients_known: bool
+    standard: StandardScale | None = None
 
     def dataset(self, split: str, *, modality: str = "", adjacent: int = 1) -> SliceDataset:
         """The slices of one split, and of one modality where several were prepared."""
@@ -43,7 +47,9 @@ class Prepared:
         chosen = rows["split"] == split
         if modality:
             chosen &= rows["modality"] == modality
-        return SliceDataset(self.cache, np.flatnonzero(chosen), self.classes, adjacent)
+        return SliceDataset(
+            self.cache, np.flatnonzero(chosen), self.classes, adjacent, self.standard
+        )
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Slices by split and class ("slices" when unlabelled), and patients by split."""
@@ -66,6 +72,7 @@ def prepare(
     folder: Path,
     labelled: bool = True,
     must_have: str = "",
+    chain: ChainConfig = DEFAULT_CHAIN,
 ) -> Prepared:
     """Read a folder once and give every slice a label and a split.
 
@@ -78,13 +85,18 @@ def prepare(
         labelled: Whether labels are wanted; then slices without one are left out, unless none
             has one.
         must_have: A class that every split needs; implies that there must be labels.
+        chain: How scans become pictures.
 
     Raises:
+        ConfigError: If a setting of the chain is for a modality of which there is no scan.
         DataError, LabelError, SplitError: See the functions that this calls.
     """
     index = _wanted(build_index(config), modalities)
     say_what_is_wrong(index)
-    cache = build_cache(index, size, config.cache, strict=config.strict, workers=config.workers)
+    chain.refuse_what_does_nothing({scan.modality for scan in index.scans})
+    cache = build_cache(
+        index, size, config.cache, strict=config.strict, workers=config.workers, chain=chain
+    )
     rows, classes = cache.rows, ()
     if labelled:
         masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
@@ -94,7 +106,7 @@ def prepare(
     save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
-    prepared = Prepared(cache, classes, known)
+    prepared = Prepared(cache, classes, known, _standard(cache.rows, chain))
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if not known:
@@ -113,6 +125,14 @@ def read_split(path: Path) -> dict[str, str]:
         return dict(zip(table["patient"], table["split"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise SplitError(f"{path}: cannot be read", observed=str(error)) from error
+
+
+def _standard(rows: pd.DataFrame, chain: ChainConfig) -> StandardScale | None:
+    """The standard scale of the training patients' MR volumes, each counted once."""
+    train = rows[(rows["split"] == "train") & (rows["modality"] == "mri")]
+    if chain.intensity != "nyul" or train.empty:
+        return None
+    return StandardScale.fit(train.drop_duplicates("scan")[list(COLUMNS)].to_numpy(np.float32))
 
 
 def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:

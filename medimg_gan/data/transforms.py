@@ -16,15 +16,15 @@ from monai.transforms.compose import Compose
 from monai.transforms.io.dictionary import LoadImaged
 from monai.transforms.transform import MapTransform
 
+from medimg_gan.data.chain import encode
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.masks import MaskAreas, measure_mask
-from medimg_gan.data.planes import frame_of, to_pictures
 from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
-from medimg_gan.modalities import MODALITIES
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
-FLATTEST_PIXEL = 4.0
-"""Longest over shortest side of a pixel that still makes a picture."""
+FAINTEST = 0.05
+"""Encoded distance from the background at which a pixel shows something."""
 
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""
@@ -103,13 +103,14 @@ class Slices:
 
     Attributes:
         pictures: (K, size, size) int16, encoded value times ``STORED_MAX``.
-        position: (K,) float32 in [0, 1], from the lowest slice to the highest.
+        position: (K,) float32 in [0, 1], from the lowest slice to the highest (coronal: from back
+            to front, sagittal: from left to right).
         areas: What the mask marks in each of the K slices.
         low, high: The scale that was applied (raw values of -1 and 1).
+        landmarks: (11,) of the encoded foreground, or empty where none are asked for.
         pixel_mm: Side of a picture's pixel.
         unit: HU, signal or display.
-    pixel_mm: Side of a picture's pixel.
-        index: (K,) the slices' numbers in the volume.
+        index: (K,) the slices' numbers in the prepared volume.
         blank: How many slices were left out because nothing is on them.
     """
 
@@ -118,77 +119,75 @@ class Slices:
     areas: MaskAreas
     low: float
     high: float
+    landmarks: np.ndarray
     pixel_mm: float
     unit: str
     index: np.ndarray
     blank: int
 
 
-class MeasureMask(MapTransform):
-    """Replace the path of a mask by what it marks in each slice of the loaded image."""
-
-    def __init__(self) -> None:
-        super().__init__(keys=("mask",))
-
-    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
-        """``mask``: path -> :class:`MaskAreas`; raises like :func:`measure_mask`."""
-        image = data["image"]
-        areas = measure_mask(Path(data["mask"]), tuple(image.shape), np.asarray(image.affine))
-        return {**data, "mask": areas}
-
-
 class CutIntoSlices(MapTransform):
-    """Encode a loaded volume by its modality and cut it into square pictures.
+    """Send a loaded volume through the chain and keep the pictures that show something.
 
-    Needs ``image`` and ``modality``, takes ``mask`` where there is one, and puts ``slices``.
+    Needs ``image``, ``modality`` and, ``with_mask``, the path ``mask``; puts ``slices``.
     """
 
-    def __init__(self, size: int, blank_below: float) -> None:
+    def __init__(
+        self, size: int, blank_below: float, chain: ChainConfig, *, with_mask: bool
+    ) -> None:
         super().__init__(keys=("image",))
+        self.with_mask = with_mask
         self.size = size
         self.blank_below = blank_below
+        self.chain = chain
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         """One loaded scan -> ``{"slices": Slices}``.
 
         Raises:
             ModalityError: If the values cannot be of the modality.
-            UnreadableError: If every slice is blank, or the scan is cut across the axial plane.
+            LabelError: If the mask lies on another grid.
+            UnreadableError: If every slice is blank, or a pixel in the chain's plane is too flat.
         """
         image = data["image"]
         raw, affine = np.asarray(image), np.asarray(image.affine)
-        spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))
-        if max(spacing[:2]) > FLATTEST_PIXEL * min(spacing[:2]):
-            raise UnreadableError(
-                "its slices do not lie in the axial plane",
-                observed=f"an axial cut has pixels of {spacing[0]:.1f} x {spacing[1]:.1f} mm",
-                cause="a sagittal or coronal series of thick slices",
-                fix="resample it to even voxels first, or leave it out",
-            )
-        scale = MODALITIES[data["modality"]].fit(raw, image.meta["unit"])
-        frame = frame_of(raw.shape, spacing, self.size)
-        pictures = to_pictures(scale.encode(raw), frame)
+        i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+        encoded = encode(
+            raw,
+            (i, j, k),
+            modality=data["modality"],
+            unit=image.meta["unit"],
+            chain=self.chain,
+            size=self.size,
+        )
+        pictures = encoded.pictures
         count = len(pictures)
-        filled = (pictures > -0.95).mean(axis=(1, 2)) >= self.blank_below
-        areas = data.get("mask") or MaskAreas.none(count)
+        shown = np.abs(pictures - encoded.background) > FAINTEST
+        filled = shown.mean(axis=(1, 2)) >= self.blank_below
+        if not filled.any():
+            raise UnreadableError("every slice is blank", cause="an empty or constant volume")
+        areas = MaskAreas.none(count)
+        if self.with_mask:
+            areas = measure_mask(Path(data["mask"]), raw.shape, affine, encoded.geometry)
         position = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
         slices = Slices(
             pictures=np.round(pictures[filled] * STORED_MAX).astype(np.int16),
             position=position[filled].astype(np.float32),
             areas=areas.of_slices(filled),
-            low=scale.low,
-            high=scale.high,
-            pixel_mm=spacing[0] * frame.columns / frame.width,
-            unit=image.meta["unit"],
+            low=encoded.scale.low,
+            high=encoded.scale.high,
+            landmarks=encoded.landmarks,
+            pixel_mm=encoded.pixel_mm,
+            unit=encoded.unit,
             index=np.flatnonzero(filled),
             blank=int(count - filled.sum()),
         )
-        if not filled.any():
-            raise UnreadableError("every slice is blank", cause="an empty or constant volume")
         return {"slices": slices}
 
 
-def slicing_pipeline(size: int, blank_below: float, *, with_mask: bool) -> Compose:
+def slicing_pipeline(
+    size: int, blank_below: float, *, with_mask: bool, chain: ChainConfig = DEFAULT_CHAIN
+) -> Compose:
     """Files -> ``{"slices": Slices}`` for one scan, in MONAI's terms."""
-    measure = [MeasureMask()] if with_mask else []
-    return Compose([LoadVolumed(("image",)), *measure, CutIntoSlices(size, blank_below)])
+    cut = CutIntoSlices(size, blank_below, chain, with_mask=with_mask)
+    return Compose([LoadVolumed(("image",)), cut])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,19 @@ class Modality(Protocol):
             ModalityError: If the values cannot be of this modality.
         """
         ...
+
+    def foreground(self, raw: FloatArray, unit: str) -> Mask:
+        """Where the body is, roughly: bool of the same shape, air and padding left out."""
+        ...
+
+
+def above_a_tenth(raw: FloatArray) -> Mask:
+    """Where values exceed a tenth of the robust maximum (the 99.9th percentile).
+
+    Zero is the floor, or the lowest value where some are negative.
+    """
+    low = min(0.0, float(np.min(raw)))
+    return raw > low + 0.1 * (float(np.percentile(raw, 99.9)) - low)
 
 
 DISPLAY = Scale(0.0, 255.0)

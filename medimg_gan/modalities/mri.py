@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medimg_gan.errors import ModalityError
-from medimg_gan.modalities.base import DISPLAY, Scale
+from medimg_gan.modalities.base import DISPLAY, Mask, Scale, above_a_tenth
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
@@ -35,8 +35,7 @@ class Mri:
         if unit == "display":
             return DISPLAY
         low = min(0.0, float(np.min(raw)))
-        rough = low + 0.1 * (float(np.percentile(raw, 99.9)) - low)
-        foreground = raw[raw > rough]
+        foreground = raw[self.foreground(raw, unit)]
         high = float(np.percentile(foreground, self.percentile)) if foreground.size else low
         if high <= low:
             raise ModalityError(
@@ -45,3 +44,7 @@ class Mri:
                 cause="an empty or constant volume",
             )
         return Scale(low, high)
+
+    def foreground(self, raw: FloatArray, unit: str) -> Mask:
+        """Values above a tenth of the robust maximum."""
+        return above_a_tenth(raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medimg_gan.modalities.base import DISPLAY, Scale
+from medimg_gan.modalities.base import DISPLAY, Mask, Scale, above_a_tenth
 from medimg_gan.modalities.xray import XRay
 
 if TYPE_CHECKING:
@@ -26,3 +26,7 @@ class Picture:
             ModalityError: If a 16-bit picture is constant.
         """
         return DISPLAY if unit == "display" else XRay().fit(raw, unit)
+
+    def foreground(self, raw: FloatArray, unit: str) -> Mask:
+        """Values above a tenth of the robust maximum: what is not black."""
+        return above_a_tenth(raw)

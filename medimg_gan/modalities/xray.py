@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medimg_gan.errors import ModalityError
-from medimg_gan.modalities.base import DISPLAY, Scale
+from medimg_gan.modalities.base import DISPLAY, Mask, Scale, above_a_tenth
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
@@ -41,3 +41,7 @@ class XRay:
                 cause="an empty or constant image",
             )
         return Scale(low, high)
+
+    def foreground(self, raw: FloatArray, unit: str) -> Mask:
+        """Values above a tenth of the robust maximum: what is not black."""
+        return above_a_tenth(raw)

@@ -141,3 +141,45 @@ def test_a_picture_of_a_whole_volume_is_refused_at_once(place, capsys):
     message = stopped("translate", [*run, *data, "--out", "out", "--format", "png"], capsys)
     assert "many slices" in message
     assert not (place / "out").exists()
+
+
+CHAIN = ["--transform.plane", "sagittal", "--transform.spacing", "2", "2", "2"]
+NYUL = ["--transform.intensity", "nyul", "--transform.crop", "body"]
+
+
+def test_the_chain_of_a_training_is_noted_and_its_slices_lie_in_that_plane(place):
+    train("--run", "runs/gan", *CHAIN, *NYUL)
+    facts = json.loads((place / "runs/gan/manifest.json").read_text())
+    assert facts["transform"]["spacing"] == [2, 2, 2]
+    assert facts["config"]["transform"] == facts["transform"]
+    assert len(facts["standard"]) == 11
+    assert facts["spec"]["mirror"] is False  # left and right of the picture are front and back
+    cli.run("synthesize", ["--run", "runs/gan", "--count", "1", "--out", "out"])
+    (path,) = (place / "out").glob("*.nii.gz")
+    image = nibabel.load(path)
+    assert nibabel.aff2axcodes(image.affine) == ("A", "S", "R")
+    assert image.shape == (32, 32, 1)
+    words = ["--run", "runs/gan", "--count", "1", "--out", "png", "--format", "png"]
+    cli.run("synthesize", words)
+    assert list((place / "png").glob("*.png"))
+
+
+def test_a_gan_of_another_chain_is_refused(place, capsys):
+    train("--run", "runs/gan", "--transform.crop", "body")
+    message = stopped("augment", [*STUDY, *QUICK, "--gan", "runs/gan"], capsys)
+    assert "another transform" in message
+
+
+def test_a_chain_may_come_from_a_yaml_file(place):
+    lines = ["steps: 2", "transform:", "  crop: body", "  spacing: [0, 0, 2.5]", "  bias-field: n4"]
+    (place / "my.yaml").write_text("\n".join(lines))
+    words = ["--data", "scans", *MASK, *TINY, "--run", "runs/gan", "--config", "my.yaml"]
+    cli.run("train-gan", words)
+    chain = json.loads((place / "runs/gan/manifest.json").read_text())["transform"]
+    assert (chain["crop"], chain["spacing"], chain["bias_field"]) == ("body", [0, 0, 2.5], "n4")
+
+
+def test_a_chain_for_what_is_not_there_is_refused(place, capsys):
+    words = ["--data", "scans", *MASK, *TINY, "--steps", "2", "--transform.window", "brain"]
+    assert "no ct scans here" in stopped("train-gan", words, capsys)
+    assert "brian" in stopped("train-gan", [*words[:-1], "brian"], capsys)

@@ -13,6 +13,7 @@ import pytest
 
 from medimg_gan.data import decode, slice_file
 from medimg_gan.data.cache import build_cache
+from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.slice_file import JOURNAL, PICTURES
@@ -80,6 +81,8 @@ def test_decoding_happens_once(index, tmp_path, decoded):
     assert isinstance(again.pictures, np.memmap)
     build_cache(index, 48, tmp_path / "cache")
     assert len(decoded) == 36
+    build_cache(index, 32, tmp_path / "cache", chain=ChainConfig(crop="body"))
+    assert len(decoded) == 54
 
 
 def test_only_new_and_changed_scans_are_decoded(index, nifti_folder, tmp_path, decoded):

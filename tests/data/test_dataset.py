@@ -12,6 +12,7 @@ from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
 from medimg_gan.data.slice_file import mapped
 from medimg_gan.data.transforms import STORED_MAX
 from medimg_gan.errors import LabelError
+from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
 SCANS = np.repeat([0, 1, 2], [4, 3, 5])
 
@@ -131,3 +132,18 @@ def test_unpaired_streams_are_not_locked_to_each_other(dataset):
 def test_a_label_without_a_class_is_named(cache):
     with pytest.raises(LabelError, match="'rare'"):
         SliceDataset(cache, np.arange(12), ("common",))
+
+
+def test_slices_are_mapped_to_the_standard_scale_by_their_own_volumes_landmarks(cache):
+    shifts = np.array([0.0, -0.04, 0.06], np.float32)[SCANS]
+    knots = np.linspace(-0.9, 0.9, 11, dtype=np.float32) + shifts[:, None]
+    rows = cache.rows.assign(**dict(zip(COLUMNS, knots.T, strict=True)))
+    value = np.round((0.18 + shifts) * 32767).astype(np.int16)  # the 7th landmark of each scan
+    pictures = value[:, None, None] * np.ones((1, 4, 4), np.int16)
+    standard = StandardScale.fit(knots[[0]])
+    dataset = SliceDataset(SliceCache(pictures, rows), np.arange(12), standard=standard)
+    loader = DataLoader(dataset, batch_size=12, collate_fn=SliceDataset.collate)
+    for image in (dataset.gather(np.arange(12))["image"], next(iter(loader))["image"]):
+        np.testing.assert_allclose(image, 0.18, atol=1e-4)
+    plain = SliceDataset(SliceCache(pictures, rows), np.arange(12)).images()
+    assert np.ptp(plain) > 0.09

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medimg_gan.data.geometry import geometry_of
 from medimg_gan.data.masks import (
     BACKGROUND,
     UNNAMED,
@@ -152,3 +153,19 @@ def test_several_labels_reach_the_slices_and_strangers_are_said(nifti_folder, tm
     ]  # fmt: skip
     assert ill["area_2"].max() == 100
     assert "value 9 in 12 slices" in capsys.readouterr().out
+
+
+def test_labels_are_measured_in_the_planes_that_are_cut(mask_file):
+    """However the grid is turned or made finer, each label keeps its volume."""
+    axial = measure_mask(mask_file, SHAPE, AFFINE)
+    steps = tuple(np.diag(AFFINE)[:3])
+    volume = {value: area.sum() * steps[2] for value, area in axial.of_value.items()}
+    for plane, across in (("coronal", 1), ("sagittal", 0)):
+        turned = geometry_of(SHAPE, steps, plane, (0, 0, 0))
+        areas = measure_mask(mask_file, SHAPE, AFFINE, turned)
+        assert len(areas.total) == SHAPE[across]
+        for value, area in areas.of_value.items():
+            assert area.sum() * steps[across] == pytest.approx(volume[value])
+    finer = geometry_of(SHAPE, steps, "axial", tuple(step / 2 for step in steps))
+    areas = measure_mask(mask_file, SHAPE, AFFINE, finer)
+    np.testing.assert_allclose(areas.total[::2], axial.total)

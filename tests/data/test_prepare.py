@@ -1,8 +1,14 @@
+import nibabel
+import numpy as np
 import pytest
+import torch
 
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.prepare import prepare
 from medimg_gan.data.settings import DataConfig
-from medimg_gan.errors import DataError, LabelError, SplitError
+from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
+from medimg_gan.modalities import Scale
+from medimg_gan.modalities.nyul import COLUMNS
 
 MASK = "{patient}/{visit}_Mask.nii.gz"
 
@@ -12,9 +18,10 @@ def settings(nifti_folder, tmp_path):
     return DataConfig(data=nifti_folder, mask=MASK, cache=tmp_path / "cache")
 
 
-def run(settings, tmp_path, modalities=(), must_have="", seed=0):
+def run(settings, tmp_path, modalities=(), must_have="", seed=0, chain=DEFAULT_CHAIN):
+    folder = tmp_path / "run"
     return prepare(
-        settings, modalities, size=32, seed=seed, folder=tmp_path / "run", must_have=must_have
+        settings, modalities, size=32, seed=seed, folder=folder, must_have=must_have, chain=chain
     )
 
 
@@ -113,3 +120,79 @@ def test_what_was_left_out_is_named(nifti_folder, tmp_path, capsys, settings):
     (nifti_folder / "broken.nii.gz").write_bytes(b"x")
     run(settings, tmp_path)
     assert "broken.nii.gz" in capsys.readouterr().out
+
+
+NYUL = ChainConfig(intensity="nyul")
+
+
+def bend(folder, patients):
+    """Change the contrast of some patients' scans (a power keeps 0 and the order of values)."""
+    for patient in patients:
+        for path in (folder / patient).glob("*_T1.nii.gz"):
+            image = nibabel.load(path)
+            values = image.get_fdata() ** 3 / 1e4
+            nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), image.affine), path)
+
+
+def test_the_standard_scale_is_learnt_from_training_patients_alone(
+    settings, tmp_path, nifti_folder
+):
+    before = run(settings, tmp_path, chain=NYUL)
+    rows = before.cache.rows
+    # Patients are pseudonyms here, in the order of their folders.
+    folders = [f"{number:02d}" for number in range(9)]
+    parts = rows.drop_duplicates("patient", keep="first")["split"].tolist()
+    of_part = {
+        part: [folder for folder, own in zip(folders, parts, strict=True) if own == part]
+        for part in ("train", "val", "test")
+    }
+    bend(nifti_folder, of_part["val"] + of_part["test"])
+    held_out_changed = run(settings, tmp_path, chain=NYUL)
+    assert held_out_changed.standard == before.standard
+    old, new = (each.dataset("test").images() for each in (before, held_out_changed))
+    assert not np.array_equal(old, new)
+    bend(nifti_folder, of_part["train"][:1])
+    training_changed = run(settings, tmp_path, chain=NYUL)
+    assert training_changed.standard != before.standard
+
+
+def test_bent_scans_end_with_the_same_histogram_after_standardising(
+    settings, tmp_path, nifti_folder
+):
+    bend(nifti_folder, [f"{number:02d}" for number in range(0, 9, 2)])
+    medians = {}
+    for name, chain in (("percentile", DEFAULT_CHAIN), ("nyul", NYUL)):
+        dataset = run(settings, tmp_path, chain=chain).dataset("train")
+        shown = [image[image > -0.9] for image in dataset.images()]
+        medians[name] = np.std([np.median(values) for values in shown])
+    assert medians["nyul"] < 0.25 * medians["percentile"]
+
+
+def test_what_is_kept_with_each_slice_leads_back_to_its_raw_values(
+    settings, tmp_path, nifti_folder
+):
+    bend(nifti_folder, ["04"])
+    # As large as the scans' planes, so that nothing is resized.
+    prepared = prepare(settings, (), size=20, seed=0, folder=tmp_path / "run", chain=NYUL)
+    dataset = prepared.dataset("train")
+    assert dataset.standard is not None
+    own = torch.from_numpy(dataset.table[list(COLUMNS)].to_numpy(np.float32))
+    encoded = dataset.standard.invert(torch.from_numpy(dataset.images()), own).numpy()
+    files = sorted(nifti_folder.rglob("*_T1.nii.gz"), key=lambda path: path.as_posix())
+    for row, picture in zip(dataset.table.itertuples(index=False), encoded[:, 0], strict=True):
+        scale = Scale(row.low, row.high)
+        raw = nibabel.load(files[row.scan]).get_fdata()[:, :, row.index]
+        expected = np.clip(raw.T, scale.low, scale.high)
+        np.testing.assert_allclose(scale.decode(picture)[:, 2:18], expected, atol=0.02)
+
+
+def test_no_standard_is_learnt_where_none_is_asked_for(settings, tmp_path):
+    prepared = run(settings, tmp_path)
+    assert prepared.standard is None
+    assert not [name for name in prepared.cache.rows if name.startswith("landmark")]
+
+
+def test_a_chain_for_another_modality_is_refused_before_anything_is_decoded(settings, tmp_path):
+    with pytest.raises(ConfigError, match=r"--transform\.window brain"):
+        run(settings, tmp_path, chain=ChainConfig(window="brain"))
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.int16"))

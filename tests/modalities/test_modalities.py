@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from medimg_gan.errors import ModalityError
+from medimg_gan.errors import ConfigError, ModalityError
 from medimg_gan.modalities import DISPLAY, Ct, Mri, Scale, XRay
+from medimg_gan.modalities.ct import window_of
 
 
 def test_the_window_becomes_the_network_range():
@@ -52,3 +53,41 @@ def test_a_scale_inverts_inside_its_range():
     scale = Scale(-50.0, 350.0)
     values = np.linspace(-50, 350, 99)
     np.testing.assert_allclose(scale.decode(scale.encode(values)), values, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "width"),
+    [("brain", 40, 80), ("soft", 40, 400), ("bone", 500, 2000), ("lung", -600, 1500)],
+)
+def test_a_named_window_has_its_level_and_width(name, level, width):
+    assert window_of(name) == (level - width / 2, level + width / 2)
+
+
+def test_the_full_window_holds_what_twelve_bits_hold_and_the_wide_one_is_the_default():
+    assert window_of("full") == (-1024, -1024 + 2**12 - 1)
+    assert Ct().window == window_of("wide") == (-1000, 1500)
+
+
+def test_a_window_may_be_given_by_its_ends():
+    assert window_of("-160,240") == (-160, 240)
+
+
+@pytest.mark.parametrize("text", ["brian", "80", "80,0", "5,5", "1,2,3", "nan,4", "0,inf", ""])
+def test_a_window_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="CT window"):
+        window_of(text)
+
+
+def test_a_ct_picture_without_units_is_not_windowed():
+    with pytest.raises(ModalityError, match="HU were lost"):
+        Ct(window=window_of("brain")).fit(np.array([3.0, 77.0]), "display")
+
+
+@pytest.mark.parametrize(
+    ("modality", "unit"), [(Ct(), "HU"), (Mri(), "signal"), (XRay(), "display")]
+)
+def test_foreground_is_the_body_without_the_air(modality, unit):
+    rng = np.random.default_rng(0)
+    air, tissue = (-1000, 40) if unit == "HU" else (0, 200)
+    raw = np.where(np.arange(1000) < 700, air, tissue) + np.abs(rng.normal(0, 5, 1000))
+    assert np.array_equal(modality.foreground(raw, unit), np.arange(1000) >= 700)
