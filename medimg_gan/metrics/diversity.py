@@ -29,9 +29,7 @@ def similarity_among(images: FloatArray) -> float:
     # In order of brightness, so that the drawn pairs do not depend on the order of the images.
     order = np.argsort(images.mean(axis=(1, 2, 3)), kind="stable")
     one, other = (torch.from_numpy(images[order[side]]).float() for side in (first, second))
-    scales = [
-        weight for level, weight in enumerate(WEIGHTS) if images.shape[-1] >> level >= WINDOW
-    ]
+    scales = [weight for level, weight in enumerate(WEIGHTS) if images.shape[-1] >> level >= WINDOW]
     weights = [weight / sum(scales) for weight in scales]
     size, sigma = [WINDOW, WINDOW], [1.5, 1.5]
     similarity = compute_ms_ssim(

@@ -1,0 +1,111 @@
+"""Two questions a distance does not answer: are there copies, and is a class what it says?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medimg_gan.classify import ClassifierConfig, TrainingSet, fit_classifier, predict
+from medimg_gan.evaluation.sets import Material, RealSlices
+from medimg_gan.metrics import METRICS, Outcome
+from medimg_gan.metrics.classification import once
+from medimg_gan.metrics.images import MEASUREMENTS, PIXELS, RADIOMICS_SPACE
+from medimg_gan.metrics.neighbours import copy_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from medimg_gan.types import FloatArray, IntArray
+
+
+def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
+    """Nearest training slices of synthetic and of held-out slices, in pixels and in features.
+
+    Pixels are searched in all training slices, features in those that were computed.
+    """
+    if material.training is None:
+        return {}
+    found = {}
+    for space in material.held_out.spaces:
+        if space in (RADIOMICS_SPACE, MEASUREMENTS):
+            continue
+        training = material.training.spaces[space]
+        if space == PIXELS:
+            training = real.images[real.trained]
+        check = copy_check(
+            material.synthetic.spaces[space], material.held_out.spaces[space], training
+        )
+        found[space] = {**asdict(check), "training_slices": len(training)}
+    return found
+
+
+def class_consistency(
+    material: Material,
+    real: RealSlices,
+    validation: np.ndarray,
+    *,
+    steps: int,
+    seed: int,
+    device: str,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Train a classifier on real slices, test it on synthetic ones (TRTS) and on held-out ones.
+
+    Args:
+        material: The compared sets.
+        real: All real slices.
+        validation: (N,) bool: held-out slices by which the classifier's best state is chosen.
+        steps: Of the classifier.
+        seed: Of its weights and of the order of the data.
+        device: Where to train.
+        advance: Called after every step.
+
+    Returns:
+        Balanced accuracy on ``real`` (held-out patients other than validation's) and
+        ``synthetic`` slices, recall ``by_class`` of the synthetic ones, and counts.
+    """
+    test = ~real.trained & ~validation
+    counts = np.bincount(real.labels[real.trained], minlength=len(real.classes))
+    weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
+    trained = TrainingSet(
+        real.images[real.trained],
+        real.labels[real.trained],
+        np.zeros(int(real.trained.sum()), bool),
+        loss_weights=weights,
+        augmented=True,
+    )
+    minority = int(counts.argmin())
+    classifier = fit_classifier(
+        trained,
+        real.images[validation],
+        real.labels[validation],
+        classes=len(real.classes),
+        minority=minority,
+        config=ClassifierConfig(steps=steps, device=device),
+        seed=seed,
+        advance=advance,
+    )
+
+    def score(images: FloatArray, labels: IntArray) -> tuple[float, FloatArray]:
+        probabilities = predict(classifier, images)
+        outcome = Outcome(probabilities, labels, minority, threshold=0.5)
+        value = METRICS["balanced_accuracy"].score(outcome, once(outcome))[0]
+        return float(value), probabilities.argmax(axis=1)
+
+    on_real, _ = score(real.images[test], real.labels[test])
+    synthetic = material.synthetic
+    on_synthetic, called = score(synthetic.spaces[PIXELS], synthetic.labels)
+    return {
+        "real": on_real,
+        "synthetic": on_synthetic,
+        "by_class": {
+            name: float((called[synthetic.labels == label] == label).mean())
+            for label, name in enumerate(real.classes)
+            if (synthetic.labels == label).any()
+        },
+        "real_slices": int(test.sum()),
+        "synthetic_slices": len(synthetic),
+        "classifier_steps": steps,
+    }
