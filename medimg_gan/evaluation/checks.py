@@ -67,16 +67,9 @@ def class_consistency(
         ``synthetic`` slices, recall ``by_class`` of the synthetic ones, and counts.
     """
     test = ~real.trained & ~validation
-    counts = np.bincount(real.labels[real.trained], minlength=len(real.classes))
-    weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
-    trained = TrainingSet(
-        real.images[real.trained],
-        real.labels[real.trained],
-        np.zeros(int(real.trained.sum()), bool),
-        loss_weights=weights,
-        augmented=True,
-    )
-    minority = int(counts.argmin())
+    images, labels = real.images[real.trained], real.labels[real.trained]
+    trained = TrainingSet(images, labels, np.zeros(len(labels), bool))
+    minority = int(np.bincount(labels, minlength=len(real.classes)).argmin())
     classifier = fit_classifier(
         trained,
         real.images[validation],

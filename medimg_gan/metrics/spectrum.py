@@ -25,7 +25,7 @@ def radial_power(images: FloatArray) -> FloatArray:
     size = images.shape[-1]
     waves = np.fft.fftfreq(size, 1 / size)
     radius = np.rint(np.hypot(waves[:, None], waves)).astype(int).ravel()
-    power = np.abs(np.fft.fft2(np.asarray(images, np.float32), norm="ortho")) ** 2
+    power = np.abs(np.fft.fft2(np.asarray(images, np.float64), norm="ortho")) ** 2
     flat = power.mean(axis=1).reshape(len(images), -1)
     bands = np.stack([flat[:, radius == k].mean(axis=1) for k in range(1, size // 2 + 1)], axis=1)
     return bands / size**2
