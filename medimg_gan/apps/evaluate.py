@@ -20,16 +20,12 @@ from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, LabelError, RunError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from medimg_gan.evaluation import Material, RealSlices
-    from medimg_gan.evaluation.figures import Row
     from medimg_gan.metrics.measurements import Instrument
     from medimg_gan.synthesis import Generator
     from medimg_gan.types import FloatArray
 
 LEAST_SLICES = 12
-FIGURES, TABLE = "evaluation.json", "figures.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +76,11 @@ def main(config: Config) -> None:
         )
     run = runs.open_run(folder, "evaluate", as_dict(config), restart=config.restart)
     source = _source(config, facts)
-    real, validation, known = _real_slices(config, source, facts, generator, folder)
+    real, known = _real_slices(config, source, facts, generator, folder)
     material, instrument = _material(config, real, generator)
-    _report(config, folder, material, instrument, real, validation, known)
+    _report(config, folder, material, instrument, real, known)
     run.finish(counts=dict(zip(material.classes, material.counts, strict=True)))
-    say(f"\nfigures: {folder}/{FIGURES}, {folder}/{TABLE}")
+    say(f"\nfigures: {folder}/evaluation.json, {folder}/figures.csv")
     say(f"pictures: {folder}/measurements.png, spectra.png, neighbours.png")
 
 
@@ -92,12 +88,10 @@ def _source(config: Config, facts: dict[str, Any]) -> DataConfig:
     """The data flags as typed; where no data were named, those of the run."""
     if config.source.data is not None:
         return config.source
-    noted: dict[str, Any] = facts.get("config", {}).get("source", {})
     known = {one.name for one in fields(DataConfig)}
-    paths = {"data", "labels", "cache"}
-    given = {
-        name: Path(value) if name in paths and value is not None else value
-        for name, value in noted.items()
+    given: dict[str, Any] = {
+        name: Path(value) if name in ("data", "labels", "cache") and value else value
+        for name, value in facts.get("config", {}).get("source", {}).items()
         if name in known
     }
     source = DataConfig(**given)
@@ -107,8 +101,8 @@ def _source(config: Config, facts: dict[str, Any]) -> DataConfig:
 
 def _real_slices(
     config: Config, source: DataConfig, facts: dict[str, Any], generator: Generator, folder: Path
-) -> tuple[RealSlices, np.ndarray, bool]:
-    """All real slices, which of them are the run's validation, and whether patients are known."""
+) -> tuple[RealSlices, bool]:
+    """All real slices with the run's own split, and whether the patients are known."""
     import numpy as np
 
     from medimg_gan.data.dataset import SliceDataset
@@ -141,11 +135,11 @@ def _real_slices(
         images=dataset.images(),
         labels=dataset.labels,
         patients=dataset.patients,
-        trained=split == "train",
+        split=split,
         classes=asked or ("slices",),
     )
     say(f"  of these, the run was trained on {int(real.trained.sum())} slices")
-    return real, split == "val", prepared.patients_known
+    return real, prepared.patients_known
 
 
 def _material(
@@ -185,95 +179,48 @@ def _report(
     material: Material,
     instrument: Instrument,
     real: RealSlices,
-    validation: np.ndarray,
     patients_known: bool,
 ) -> None:
     """Compute, print and write everything."""
-    from medimg_gan.evaluation import plots
+    from medimg_gan.evaluation import plots, results
     from medimg_gan.evaluation.checks import copies
-    from medimg_gan.evaluation.figures import all_rows, cautions, table
+    from medimg_gan.evaluation.figures import all_rows, cautions
 
-    rows = all_rows(material)
-    say("\n" + table(rows))
-    say(
-        "\n  half-half and train-real are the same figure between real slices of different "
-        "patients;\n  ratio is synthetic over train-real: 1.00 is as good as real slices are"
-    )
-    found = copies(material, real)
-    for space, check in found.items():
-        say(
-            f"  copies ({space}): {100 * check['too_close']:.1f} % of the synthetic slices lie "
-            f"closer to a training slice than 95 % of held-out slices do (5 % without copying); "
-            f"median distance {check['synthetic']:.3g}, held-out {check['held_out']:.3g}"
-        )
-    consistency = _consistency(config, material, real, validation)
+    consistency = _consistency(config, material, real)
+    rows, found = all_rows(material), copies(material, real)
     notes = cautions(material, patients_known=patients_known)
-    for note in notes:
-        say(f"  note: {note}")
-    _write(folder, rows, material, instrument, copies=found, class_consistency=consistency,
-           notes=notes, features=[*config.features], run=str(config.run))  # fmt: skip
+    say("\n" + results.in_words(rows, found, consistency, notes))
+    results.write_results(
+        folder,
+        rows,
+        material,
+        instrument,
+        copies=found,
+        class_consistency=consistency,
+        notes=notes,
+        features=list(config.features),
+        run=str(config.run),
+    )
     plots.plot_measurements(material, instrument, folder / "measurements.png")
     plots.plot_spectra(material, folder / "spectra.png")
     plots.draw_neighbours(material, real, folder / "neighbours.png")
 
 
-def _consistency(
-    config: Config, material: Material, real: RealSlices, validation: np.ndarray
-) -> dict[str, Any] | None:
+def _consistency(config: Config, material: Material, real: RealSlices) -> dict[str, Any] | None:
     """Whether a classifier of real slices finds the asked classes in synthetic ones."""
     from medimg_gan.evaluation.checks import class_consistency
 
-    tested = ~real.trained & ~validation
-    parts = (real.trained, validation, tested)
+    parts = (real.trained, real.validation, real.test)
     if not config.classifier_steps or any(
         len(set(real.labels[part].tolist())) < 2 for part in parts
     ):
         return None
     with progress("training the classifier", config.classifier_steps) as ticker:
-        result = class_consistency(
+        return class_consistency(
             material,
             real,
-            validation,
             steps=config.classifier_steps,
             seed=config.seed,
             device=default_device(),
             advance=ticker.advance,
         )
-    by_class = ", ".join(f"{name} {value:.2f}" for name, value in result["by_class"].items())
-    say(
-        f"  classes: a classifier of real slices reaches balanced accuracy {result['real']:.2f} "
-        f"on {result['real_slices']} test slices, {result['synthetic']:.2f} on synthetic ones "
-        f"({by_class})"
-    )
-    return result
-
-
-def _write(
-    folder: Path, rows: list[Row], material: Material, instrument: Instrument, **facts: Any
-) -> None:
-    """``evaluation.json`` and ``figures.csv``."""
-    import pandas as pd
-
-    from medimg_gan.files import written_aside
-    from medimg_gan.metrics.images import MEASUREMENTS
-    from medimg_gan.metrics.measurements import distribution_distances
-
-    figures = [row.as_dict() for row in rows]
-    reference = material.held_out.spaces[MEASUREMENTS]
-    measured = {"synthetic": material.synthetic, "train_vs_held_out": material.training}
-    distances = {
-        kind: distribution_distances(reference, of.spaces[MEASUREMENTS]).tolist()
-        for kind, of in measured.items()
-        if of is not None
-    }
-    by_measurement = {
-        name: {
-            kind: None if values[place] != values[place] else values[place]
-            for kind, values in distances.items()
-        }
-        for place, name in enumerate(instrument.names)
-    }
-    content = {"figures": figures, "measurements_in_real_sd": by_measurement, **facts}
-    runs.write_json(folder / FIGURES, content)
-    with written_aside(folder / TABLE) as aside:
-        pd.DataFrame(figures).to_csv(aside, index=False)

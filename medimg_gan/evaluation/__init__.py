@@ -8,6 +8,7 @@ patient.
 
 from __future__ import annotations
 
-from medimg_gan.evaluation.sets import Material, RealSlices, draw_material
+from medimg_gan.evaluation.plan import RealSlices
+from medimg_gan.evaluation.sets import Material, draw_material
 
 __all__ = ["Material", "RealSlices", "draw_material"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.classify import ClassifierConfig, TrainingSet, fit_classifier, predict
-from medimg_gan.evaluation.sets import Material, RealSlices
+from medimg_gan.evaluation.plan import RealSlices
+from medimg_gan.evaluation.sets import Material
 from medimg_gan.metrics import METRICS, Outcome
 from medimg_gan.metrics.classification import once
 from medimg_gan.metrics.images import MEASUREMENTS, PIXELS, RADIOMICS_SPACE
@@ -44,7 +45,6 @@ def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
 def class_consistency(
     material: Material,
     real: RealSlices,
-    validation: np.ndarray,
     *,
     steps: int,
     seed: int,
@@ -55,8 +55,7 @@ def class_consistency(
 
     Args:
         material: The compared sets.
-        real: All real slices.
-        validation: (N,) bool: held-out slices by which the classifier's best state is chosen.
+        real: All real slices; validation's choose the classifier's best state.
         steps: Of the classifier.
         seed: Of its weights and of the order of the data.
         device: Where to train.
@@ -66,14 +65,13 @@ def class_consistency(
         Balanced accuracy on ``real`` (held-out patients other than validation's) and
         ``synthetic`` slices, recall ``by_class`` of the synthetic ones, and counts.
     """
-    test = ~real.trained & ~validation
     images, labels = real.images[real.trained], real.labels[real.trained]
     trained = TrainingSet(images, labels, np.zeros(len(labels), bool))
     minority = int(np.bincount(labels, minlength=len(real.classes)).argmin())
     classifier = fit_classifier(
         trained,
-        real.images[validation],
-        real.labels[validation],
+        real.images[real.validation],
+        real.labels[real.validation],
         classes=len(real.classes),
         minority=minority,
         config=ClassifierConfig(steps=steps, device=device),
@@ -87,7 +85,7 @@ def class_consistency(
         value = METRICS["balanced_accuracy"].score(outcome, once(outcome))[0]
         return float(value), probabilities.argmax(axis=1)
 
-    on_real, _ = score(real.images[test], real.labels[test])
+    on_real, _ = score(real.images[real.test], real.labels[real.test])
     synthetic = material.synthetic
     on_synthetic, called = score(synthetic.spaces[PIXELS], synthetic.labels)
     return {
@@ -98,7 +96,7 @@ def class_consistency(
             for label, name in enumerate(real.classes)
             if (synthetic.labels == label).any()
         },
-        "real_slices": int(test.sum()),
+        "real_slices": int(real.test.sum()),
         "synthetic_slices": len(synthetic),
         "classifier_steps": steps,
     }

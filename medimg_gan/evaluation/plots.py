@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medimg_gan.evaluation.sets import Material, RealSlices
+from medimg_gan.evaluation.plan import RealSlices
+from medimg_gan.evaluation.sets import Material
 from medimg_gan.files import written_aside
 from medimg_gan.imaging import write_picture
 from medimg_gan.metrics.images import MEASUREMENTS, PIXELS
@@ -41,14 +42,14 @@ def plot_measurements(material: Material, instrument: Instrument, path: Path) ->
         axes = figure.add_subplot(cell)
         found = np.concatenate([of[:, place] for of in sets.values()])
         found = found[np.isfinite(found)]
-        edges = np.histogram_bin_edges(found, 24) if len(found) else 24
+        edges = np.histogram_bin_edges(found, 24).tolist()
         for kind, of in sets.items():
             values = of[:, place][np.isfinite(of[:, place])]
             axes.hist(values, edges, histtype="step", color=COLOURS[kind], label=kind)
         axes.set_title(f"{name}\ndistance {distances[place]:.2f} SD", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.set_yticks([])
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     _matrices(figure, grid[2], instrument.names, correlations(real), correlations(made))
     _save(figure, path)
 
@@ -57,16 +58,17 @@ def _matrices(
     figure: Figure, place: object, names: tuple[str, ...], real: FloatArray, made: FloatArray
 ) -> None:
     """Correlations of held-out and synthetic measurements, and their difference."""
-    panels = {"held-out": real, "synthetic": made, "difference": made - real}
+    panels = {"held-out: rank correlations": real, "synthetic": made, "difference": made - real}
     parts = place.subgridspec(1, 3, wspace=0.1)  # type: ignore[attr-defined]
     short = [name.partition(" [")[0] for name in names]
     for number, (title, matrix) in enumerate(panels.items()):
         axes = figure.add_subplot(parts[number])
-        shown = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r")
-        axes.set_title(f"{title}: rank correlations" if number < 2 else title, fontsize=9)
+        axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r")
+        axes.set_title(title, fontsize=9)
         axes.set_xticks(range(len(short)), short, rotation=90, fontsize=7)
         axes.set_yticks(range(len(short)), short if number == 0 else [], fontsize=7)
-    figure.colorbar(shown, ax=figure.axes[-3:], shrink=0.7)
+    panels_drawn = figure.axes[-len(panels) :]
+    figure.colorbar(panels_drawn[0].images[0], ax=panels_drawn, shrink=0.7)
 
 
 def plot_spectra(material: Material, path: Path) -> None:

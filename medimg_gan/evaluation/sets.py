@@ -1,16 +1,16 @@
-"""Which slices are compared: equal counts of synthetic, held-out and training slices by class."""
+"""The compared sets of images, with everything that the measures need of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medimg_gan.console import progress
-from medimg_gan.errors import SplitError
-from medimg_gan.metrics.images import ImageSet, halves_by_patient, image_set
+from medimg_gan.evaluation.plan import RealSlices, make_plan
+from medimg_gan.metrics.images import ImageSet, image_set
 from medimg_gan.metrics.measurements import Instrument
 
 if TYPE_CHECKING:
@@ -20,30 +20,7 @@ if TYPE_CHECKING:
     Synthesise = Callable[[int, int, int], FloatArray]
     """(count, class number, seed) -> (count, 1, H, W) float32 in [-1, 1]."""
 
-HALVINGS = 3
-"""Random deals of the real patients into two halves."""
-FEWEST = 6
-"""Slices of a class below which it gets no figures of its own."""
 CHUNK = 32
-
-
-@dataclass(frozen=True)
-class RealSlices:
-    """All real slices at hand.
-
-    Attributes:
-        images: (N, 1, H, W) float32 in [-1, 1].
-        labels: (N,) class numbers; zeros for an unconditional generator.
-        patients: (N,) pseudonyms.
-        trained: (N,) bool: the generator saw this patient.
-        classes: Names by number; one for an unconditional generator.
-    """
-
-    images: FloatArray
-    labels: IntArray
-    patients: np.ndarray[Any, Any]
-    trained: np.ndarray
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,16 +41,6 @@ class Material:
     held_out: ImageSet
     training: ImageSet | None
     halves: list[tuple[ImageSet, ImageSet]]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Rows of the real slices, by class the same number in every set."""
-
-    counts: list[int]
-    held_out: IntArray
-    training: IntArray
-    halves: list[tuple[IntArray, IntArray]]
 
 
 def draw_material(
@@ -98,8 +65,8 @@ def draw_material(
     Raises:
         SplitError: If there are too few held-out (or training) slices for any figure.
     """
-    plan = _plan(real, most, seed)
-    used = np.unique(np.concatenate([plan.held_out, plan.training]))
+    plan = make_plan(real, most, seed)
+    used = np.unique(np.concatenate([plan.held_out, plan.training, *sum(plan.halves, ())]))
     place = {row: number for number, row in enumerate(used.tolist())}
     made = [
         synthesise(count, label, seed + label) for label, count in enumerate(plan.counts) if count
@@ -132,67 +99,3 @@ def draw_material(
         training=some(plan.training) if len(plan.training) else None,
         halves=[(some(one), some(other)) for one, other in plan.halves],
     )
-
-
-def _plan(real: RealSlices, most: int, seed: int) -> _Plan:
-    order = np.random.default_rng(seed).permutation(len(real.labels))
-    sides = [order[~real.trained[order]], order[real.trained[order]]]
-    numbers = range(len(real.classes))
-    there = [[int((real.labels[side] == label).sum()) for label in numbers] for side in sides]
-    _refuse_too_few(there, real.classes)
-    sides = [side for side in sides if len(side)]
-    rarest = [min(counts) for counts in zip(*(row for row in there if sum(row)), strict=True)]
-    limit = min(1.0, most / sum(rarest))
-    counts = [max(int(count * limit), FEWEST) if count >= FEWEST else 0 for count in rarest]
-    pool = np.concatenate([_first(side, real.labels, counts) for side in sides])
-    deals = [halves_by_patient(real.patients[pool], real.labels[pool], n) for n in range(HALVINGS)]
-    halves = [(pool[one], pool[other]) for one, other in deals]
-    smallest = [
-        min(int((real.labels[half] == label).sum()) for pair in halves for half in pair)
-        for label in numbers
-    ]
-    # Halves are about as large as the other sets; where single patients hold a class, they cannot.
-    enough = all(
-        least >= max(FEWEST, count / 2)
-        for least, count in zip(smallest, counts, strict=True)
-        if count
-    )
-    if enough:
-        counts = [min(pair) for pair in zip(counts, smallest, strict=True)]
-    held_out, *training = [_first(side, real.labels, counts) for side in sides]
-    halved = [
-        (_first(one, real.labels, counts), _first(other, real.labels, counts))
-        for one, other in halves
-    ]
-    return _Plan(
-        counts, held_out, training[0] if training else held_out[:0], halved if enough else []
-    )
-
-
-def _first(rows: IntArray, labels: IntArray, counts: list[int]) -> IntArray:
-    """The first so many rows of each class."""
-    return np.concatenate(
-        [rows[labels[rows] == label][:count] for label, count in enumerate(counts)]
-    )
-
-
-def _refuse_too_few(there: list[list[int]], classes: tuple[str, ...]) -> None:
-    held_out, training = there
-    seen = ", ".join(
-        f"{name}: {out} held-out, {trained} training slices"
-        for name, out, trained in zip(classes, held_out, training, strict=True)
-    )
-    if not sum(held_out):
-        raise SplitError(
-            "no slices of patients that the generator did not see",
-            observed=seen,
-            cause="all patients of --data are training patients of the run",
-            fix="give --data with the run's own held-out patients, or with new ones",
-        )
-    both = [min(pair) if sum(training) else pair[0] for pair in zip(*there, strict=True)]
-    if max(both) < FEWEST:
-        raise SplitError(
-            f"too few slices: a figure needs {FEWEST} of a class on each side",
-            observed=seen,
-            fix="more patients, or --data of the run's own classes",
-        )

@@ -39,5 +39,5 @@ def _moments(features: FloatArray) -> tuple[FloatArray, FloatArray]:
     mean = features.mean(axis=0)
     centred = (features - mean) / np.sqrt(len(features) - 1)
     # A = QR: Q turns, and leaves singular values alone.
-    root = np.linalg.qr(centred, mode="r") if len(centred) > centred.shape[1] else centred
-    return mean, root
+    wide = len(centred) <= centred.shape[1]
+    return mean, centred if wide else np.asarray(np.linalg.qr(centred, mode="r"))

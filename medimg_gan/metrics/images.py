@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -252,28 +252,3 @@ IMAGE_METRICS: dict[str, ImageMetric] = {
 
 LIVE = ("kid", "precision", "recall", "coverage", "similarity", "spectrum", "histogram")
 """The quick ones, for a look now and then while a GAN trains."""
-
-
-def halves_by_patient(
-    patients: np.ndarray[Any, Any], labels: IntArray, seed: int
-) -> tuple[IntArray, IntArray]:
-    """Rows of two halves that share no patient, in a random deal as even as can be by class.
-
-    Args:
-        patients: (N,) the patient of each image.
-        labels: (N,) class numbers.
-        seed: Of the deal.
-    """
-    names, owner = np.unique(patients, return_inverse=True)
-    classes, number = np.unique(labels, return_inverse=True)
-    counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (owner, number), 1)
-    share = counts / counts.sum(axis=0)
-    halves, side = np.zeros((2, len(classes))), np.zeros(len(names), int)
-    order = np.random.default_rng(seed).permutation(len(names))
-    for patient in sorted(order, key=lambda patient: -share[patient].max()):
-        fuller = [((halves[half] + share[patient]) ** 2).sum() - (halves[half] ** 2).sum()
-                  for half in (0, 1)]  # fmt: skip
-        side[patient] = int(np.argmin(fuller))
-        halves[side[patient]] += share[patient]
-    return np.flatnonzero(side[owner] == 0), np.flatnonzero(side[owner] == 1)

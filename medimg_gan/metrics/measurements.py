@@ -91,7 +91,7 @@ def make_instrument(
     if len(np.unique(some)) < 3:
         centres = np.array([-0.5, 0.0, 0.5])
     else:
-        fit = KMeans(3, n_init=3, random_state=0).fit(some[:, None])
+        fit = KMeans(3, random_state=0).fit(some[:, None])
         centres = np.sort(fit.cluster_centers_[:, 0])
     parts = low + ((centres[1:] + centres[:-1]) / 2 + 1) / 2 * (high - low)
     bounds = (float(parts[0]), float(parts[1]))

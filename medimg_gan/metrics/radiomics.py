@@ -35,7 +35,7 @@ RADIOMICS = FIRST_ORDER + TEXTURE
 
 def body_masks(images: FloatArray) -> np.ndarray:
     """Bool (N, H, W): where images (N, 1, H, W) show the body, holes in it filled."""
-    return np.stack([binary_fill_holes(image[0] > ABOVE_BACKGROUND) for image in images])
+    return np.array([binary_fill_holes(image[0] > ABOVE_BACKGROUND) for image in images], bool)
 
 
 def radiomics(images: FloatArray) -> FloatArray:

@@ -53,7 +53,7 @@ def test_tissues_of_an_uncalibrated_modality_are_where_the_training_pixels_fall_
 
 def test_a_shift_by_one_standard_deviation_is_a_distance_of_one():
     real = np.random.default_rng(0).normal(5, 3, (400, 2))
-    moved = real + [real[:, 0].std(), 0]
+    moved = real + np.array([real[:, 0].std(), 0])
     np.testing.assert_allclose(distribution_distances(real, moved), [1, 0], atol=1e-9)
     assert mean_distribution_distance(real, moved) == pytest.approx(0.5)
 
