@@ -42,10 +42,26 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Figure over floor; None where the floor cannot be told from zero."""
-        base, error = self.base, self.floor.standard_error if self.floor else None
-        if self.score.value is None or base is None or base <= 2 * (error or 0.0):
+        base = self.base
+        if self.score.value is None or base is None or base <= self._uncertain:
             return None
         return self.score.value / base
+
+    @property
+    def ratio_at_least(self) -> float | None:
+        """Figure over the most that the floor may be, where it cannot be told from zero."""
+        value, base = self.score.value, self.base
+        if value is None or base is None or base > self._uncertain or value <= 0:
+            return None
+        most = max(base, 0.0) + self._uncertain
+        return value / most if value > most > 0 else None
+
+    @property
+    def _uncertain(self) -> float:
+        """Two standard errors (or spreads) of the base; 0 where it has none."""
+        if self.floor is not None:
+            return 2 * (self.floor.standard_error or 0.0)
+        return 2 * (self.spread or 0.0) if self.score.standard_error is not None else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and CSV."""
@@ -64,6 +80,7 @@ class Row:
             "halves_mean": self.halves,
             "halves_sd": self.spread,
             "ratio": self.ratio,
+            "ratio_at_least": self.ratio_at_least,
         }
 
 
@@ -130,15 +147,21 @@ def _cells(row: Row) -> tuple[str, ...]:
         _number(row.score.value, row.score.standard_error),
         _number(floor.value, floor.standard_error) if floor else "-",
         _number(row.halves, row.spread),
-        "-" if row.ratio is None else f"{row.ratio:.2f}",
+        _ratio(row),
         IMAGE_METRICS[row.score.metric].better,
     )
+
+
+def _ratio(row: Row) -> str:
+    if row.ratio is not None:
+        return f"{row.ratio:.2f}"
+    return "-" if row.ratio_at_least is None else f">{row.ratio_at_least:.2g}"
 
 
 def _number(value: float | None, error: float | None = None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3g}" if error is None else f"{value:.3g} ±{error:.2g}"
+    return f"{value:.3g}" if error is None else f"{value:.3g} ±{round(error, 12):.2g}"
 
 
 def cautions(material: Material, *, patients_known: bool) -> list[str]:

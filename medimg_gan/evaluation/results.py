@@ -33,7 +33,8 @@ def in_words(
         "  train-real: the same figure for training slices against the held-out ones, equal counts",
         "  half-half: for two halves of the real patients, mean ± spread over deals",
         "  ratio: synthetic over train-real (over half-half where there is none); 1.00 is what "
-        "real slices reach",
+        "real slices reach,",
+        "  '>' where the floor cannot be told from 0 (then over the floor and two standard errors)",
     ]
     lines += [_of_copies(space, check) for space, check in copies.items()]
     lines += [_of_classes(consistency)] if consistency else []

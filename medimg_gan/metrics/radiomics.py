@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ABOVE_BACKGROUND = -0.9
 """Encoded value from which a pixel belongs to the body."""
 LEVELS = 16
+MOST_DEVIATIONS = 5.0
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 FIRST_ORDER = (
     "mean", "standard deviation", "skewness", "kurtosis", "10th percentile", "median",
@@ -116,13 +117,20 @@ def texture(levels: np.ndarray, mask: np.ndarray) -> list[float]:
 def radiomics_distance(real: FloatArray, synthetic: FloatArray) -> float:
     """Fréchet distance of :func:`radiomics`, each feature in standard deviations of the real set.
 
+    They are cut off at ``MOST_DEVIATIONS`` from the real mean: a few pixels at the top of a head
+    can have any kurtosis, and one such slice would decide the distance.
+
     Args:
         real: (N, k).
         synthetic: (M, k).
     """
-    deviation = real.std(axis=0)
+    mean, deviation = real.mean(axis=0), real.std(axis=0)
     deviation = np.where(deviation > 1e-9, deviation, 1.0)
-    return frechet_distance(real / deviation, synthetic / deviation)
+    standard, other = (
+        np.clip((some - mean) / deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+        for some in (real, synthetic)
+    )
+    return frechet_distance(standard, other)
 
 
 def _entropy(share: FloatArray) -> float:

@@ -76,6 +76,13 @@ def test_a_hole_belongs_to_the_body_and_black_or_flat_images_are_finite():
     assert np.isfinite(radiomics(some)).all()
 
 
+def test_one_strange_slice_does_not_decide_the_distance():
+    real, other = radiomics(images(40)), radiomics(images(40, seed=1))
+    floor = radiomics_distance(real, other)
+    other[0, RADIOMICS.index("kurtosis")] = 1e4
+    assert radiomics_distance(real, other) < floor + 2
+
+
 def test_the_distance_sees_texture_that_a_histogram_does_not():
     real, other = images(40), images(40, seed=1)
     sorted_inside = other.copy()
