@@ -1,39 +1,33 @@
-"""Every volume decoded once: all slices in one memory-mapped file, read at random ever after.
+"""Every volume decoded once: its slices in a memory-mapped file, read at random ever after.
 
-A cache folder is named by the files it was made from and by how; it is written beside its place
-and renamed when complete, so a kill leaves nothing and two processes cannot spoil each other.
+Scans are known by their files (with size and time of change) and by how they are cut, each by
+itself: an interrupted build goes on where it stopped, and a folder that grew costs only what is
+new. Nothing in a cache names a file or a patient; the index is joined when it is opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import time
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from monai.data.dataloader import DataLoader
-from monai.data.dataset import Dataset
 
 from medimg_gan.console import progress, say
+from medimg_gan.data.decode import decoded
 from medimg_gan.data.index import Index, Scan
-from medimg_gan.data.transforms import Slices, slicing_pipeline
-from medimg_gan.errors import DataError, MedimgError
-from medimg_gan.runs import read_json, write_json
+from medimg_gan.data.slice_file import Entry, SliceFile, SliceWriter, mapped
+from medimg_gan.data.transforms import Slices
+from medimg_gan.errors import DataError
 
-FORMAT = 1
+FORMAT = 3
 """Raise when what a cache holds changes meaning."""
 
 BLANK_BELOW = 0.01
 """A slice with a smaller share of pixels above background is padding, not anatomy."""
-
-STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -41,10 +35,10 @@ class SliceCache:
     """Decoded slices and a row of facts for each.
 
     Attributes:
-        pictures: (N, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
-        rows: N rows: scan (number), series, patient, modality, label, split, position, area,
-            index (slice number), low, high (the scale's raw values), pixel_mm,
-            unit.
+        pictures: (M, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
+        rows: N rows: picture (which of ``pictures``), scan (number), series, patient, modality,
+            label, split, position, area, index (slice number), low, high (the scale's raw
+            values), pixel_mm, unit.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
     """
@@ -54,173 +48,151 @@ class SliceCache:
     problems: list[dict[str, str]] = field(default_factory=list)
     blank: int = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A process that is sent a cache maps the same file: no picture is copied."""
+        rest = (self.rows, self.problems, self.blank)
+        if isinstance(self.pictures, np.memmap) and self.pictures.filename:
+            return _mapped_again, (str(self.pictures.filename), self.pictures.shape, *rest)
+        return SliceCache, (self.pictures, *rest)
 
-def build_cache(index: Index, size: int, folder: Path, *, strict: bool = False) -> SliceCache:
-    """Open the cache of an index, decoding what it needs first if it is not there yet.
+
+def _mapped_again(path: str, shape: tuple[int, ...], *rest: Any) -> SliceCache:
+    return SliceCache(mapped(path, shape), *rest)
+
+
+def build_cache(
+    index: Index, size: int, folder: Path, *, strict: bool = False, workers: int = 2
+) -> SliceCache:
+    """Open the cache of an index, decoding what is not in it yet.
 
     Args:
         index: Scans whose modality is known.
         size: Side of the square pictures.
         folder: Where caches live.
-        strict: Raise at the first scan that cannot be decoded.
+        strict: Raise at a scan that cannot be decoded.
+        workers: Processes that decode; each holds one volume in memory.
 
     Raises:
         DataError: If no scan could be decoded, or one could not and ``strict`` is set.
     """
-    place = folder / cache_key(index, size)
-    if not (place / "manifest.json").exists():
-        _remove_stale(folder)
-        aside = folder / f".{place.name}.{os.getpid()}"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        try:
-            _decode_all(index, size, aside)
-            _put_in_place(aside, place)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    cache = _open(place, index, size)
+    file = SliceFile(folder / cache_name(index.root, size), size)
+    keys = [scan_key(scan) for scan in index.scans]
+    entries = file.entries()
+    passing: dict[str, str] = {}
+    if any(key not in entries for key in keys):
+        with file.writing() as writer:
+            # Another process may have decoded some while this one waited for its turn.
+            entries = file.entries()
+            missing = {
+                key: scan for key, scan in zip(keys, index.scans, strict=True) if key not in entries
+            }
+            entries |= _decode(missing, size, writer, workers, passing)
+    cache = _joined(index, keys, entries, file.pictures(), passing)
     _report_problems(cache, index, strict=strict)
     return cache
 
 
-def cache_key(index: Index, size: int) -> str:
-    """A name for a cache's content: files (with size and time of change), masks and settings.
+def cache_name(root: Path, size: int) -> str:
+    """A name for the folder that holds what a data folder's scans become under some settings."""
+    words = json.dumps([str(root.resolve()), FORMAT, size, BLANK_BELOW])
+    return hashlib.blake2b(words.encode(), digest_size=10).hexdigest()
+
+
+def scan_key(scan: Scan) -> str:
+    """A name for what decoding gives: files (with size and time of change), mask, settings.
 
     Labels and splits are not part of it: they are joined anew from the index.
     """
-    digest = hashlib.blake2b(digest_size=10)
-    for scan in index.scans:
-        files = (*scan.series.paths, *([scan.mask] if scan.mask else []))
-        stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        how = (scan.series.part, scan.series.volume, astuple(scan.series.options))
-        digest.update(json.dumps([stamps, scan.modality, how]).encode())
-    digest.update(json.dumps([FORMAT, size, BLANK_BELOW]).encode())
-    return digest.hexdigest()
+    files = (*scan.series.paths, *([scan.mask] if scan.mask else []))
+    how = (scan.series.part, scan.series.volume, astuple(scan.series.options))
+    words = json.dumps([[_stamp(path) for path in files], scan.modality, how])
+    return hashlib.blake2b(words.encode(), digest_size=12).hexdigest()
 
 
-class _Scans(Dataset):
-    """A MONAI dataset that gives a scan's slices, or the reason why there are none."""
-
-    def __init__(self, scans: list[Scan], size: int) -> None:
-        self.pipelines = {
-            with_mask: slicing_pipeline(size, BLANK_BELOW, with_mask=with_mask)
-            for with_mask in (False, True)
-        }
-        super().__init__(scans)
-
-    def __getitem__(self, index: int) -> tuple[int, Slices | str]:  # type: ignore[override]
-        scan: Scan = self.data[index]
-        item: dict[str, Any] = {
-            "image": [str(path) for path in scan.series.paths],
-            "modality": scan.modality,
-            "series": scan.series,
-        }
-        if scan.mask:
-            item["mask"] = str(scan.mask)
-        try:
-            result = self.pipelines[scan.mask is not None](item)
-        except Exception as error:
-            return index, _reason(error)
-        return index, result["slices"]  # type: ignore[index]
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        state = path.stat()
+    except OSError:  # gone since it was indexed: reading will say so
+        return str(path), 0, 0
+    return str(path), state.st_size, state.st_mtime_ns
 
 
-def _reason(error: BaseException | None) -> str:
-    """The user's error under the wrappers that MONAI puts around it; others are not hidden."""
-    outer = error
-    while error is not None:
-        if isinstance(error, MedimgError):
-            return error.one_line()
-        if isinstance(error, OSError):
-            return f"cannot be read: {error.strerror or error}"
-        error = error.__cause__
-    assert outer is not None
-    raise outer
-
-
-def _first(items: list[Any]) -> Any:
-    return items[0]
-
-
-def _decoded(scans: list[Scan], size: int) -> Iterator[tuple[int, Slices | str]]:
-    """Scans in order, decoded by worker processes when there are enough to pay for them."""
-    workers = min(2, os.cpu_count() or 1) if len(scans) >= 16 else 0
-    yield from DataLoader(_Scans(scans, size), batch_size=1, num_workers=workers, collate_fn=_first)
-
-
-def _decode_all(index: Index, size: int, folder: Path) -> None:
-    rows, problems, blank = [], [], 0
-    with (
-        (folder / "slices.int16").open("wb") as file,
-        progress("reading scans", len(index.scans), "scans") as ticker,
-    ):
-        for number, result in _decoded(index.scans, size):
-            if isinstance(result, str):
-                problems.append({"path": index.scans[number].path, "reason": result})
+def _decode(
+    missing: dict[str, Scan], size: int, writer: SliceWriter, workers: int, passing: dict[str, str]
+) -> dict[str, Entry]:
+    """Decode scans and write them down; what may pass by itself is told, but not written."""
+    entries: dict[str, Entry] = {}
+    results = decoded(list(missing.values()), size, BLANK_BELOW, workers)
+    with progress("reading scans", len(missing), "scans") as ticker:
+        for key, result in zip(missing, results, strict=True):
+            if isinstance(result, Slices):
+                columns = _columns(result)
+                entries[key] = writer.add(key, result.pictures, columns, blank=result.blank)
+            elif result.lasting:
+                entries[key] = writer.refuse(key, result.reason)
             else:
-                file.write(result.pictures.tobytes())
-                rows.append(_rows(number, result))
-                blank += result.blank
+                passing[key] = result.reason
             ticker.advance()
-    if not rows:
+    return entries
+
+
+def _columns(slices: Slices) -> dict[str, Any]:
+    """What is known of each slice: an array, or one value for all."""
+    return {
+        "index": slices.index,
+        "position": slices.position,
+        "area": slices.area,
+        "low": slices.low,
+        "high": slices.high,
+        "pixel_mm": slices.pixel_mm,
+        "unit": slices.unit,
+    }
+
+
+def _joined(
+    index: Index,
+    keys: list[str],
+    entries: dict[str, Entry],
+    pictures: np.ndarray,
+    passing: dict[str, str],
+) -> SliceCache:
+    """What was decoded, in the order of the index, with what the index says of it."""
+    problems = []
+    chosen: list[tuple[int, Entry]] = []
+    for number, (key, scan) in enumerate(zip(keys, index.scans, strict=True)):
+        entry = entries.get(key)
+        reason = passing[key] if entry is None else entry.reason
+        if reason or entry is None:
+            problems.append({"path": scan.path, "reason": reason})
+        else:
+            chosen.append((number, entry))
+    if not chosen:
         raise DataError(
             f"{index.root}: none of {len(index.scans)} scans could be decoded",
             observed=f"the first: {problems[0]['path']}: {problems[0]['reason']}",
         )
-    table = pd.concat(rows, ignore_index=True)
-    table.to_csv(folder / "rows.csv", index=False)
-    write_json(
-        folder / "manifest.json",
-        {"size": size, "slices": len(table), "problems": problems, "blank": blank},
-    )
+    rows = _table(index.scans, chosen)
+    return SliceCache(pictures, rows, problems, sum(entry.blank for _, entry in chosen))
 
 
-def _rows(number: int, slices: Slices) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "scan": number,
-            "index": slices.index,
-            "position": slices.position,
-            "area": slices.area,
-            "low": slices.low,
-            "high": slices.high,
-            "pixel_mm": slices.pixel_mm,
-            "unit": slices.unit,
-        }
-    )
-
-
-def _open(place: Path, index: Index, size: int) -> SliceCache:
-    manifest = read_json(place / "manifest.json")
-    rows = pd.read_csv(place / "rows.csv")
-    of_scan = pd.DataFrame(
-        {
-            "series": [scan.series.key for scan in index.scans],
-            "patient": [scan.patient for scan in index.scans],
-            "modality": [scan.modality for scan in index.scans],
-            "label": [scan.label for scan in index.scans],
-            "split": [scan.split for scan in index.scans],
-        }
-    )
-    rows = rows.join(of_scan, on="scan")
-    shape = (manifest["slices"], size, size)
-    pictures = np.memmap(place / "slices.int16", np.int16, "r", shape=shape)
-    return SliceCache(pictures, rows, manifest["problems"], manifest["blank"])
-
-
-def _put_in_place(aside: Path, place: Path) -> None:
-    try:
-        aside.rename(place)
-    except OSError:
-        if not (place / "manifest.json").exists():
-            raise
-        # another process was faster with the same content
-
-
-def _remove_stale(folder: Path) -> None:
-    """Delete what killed builds left behind more than a day ago."""
-    for path in folder.glob(".*.*"):
-        if path.is_dir() and time.time() - path.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+def _table(scans: list[Scan], chosen: list[tuple[int, Entry]]) -> pd.DataFrame:
+    """One row a slice."""
+    counts = [entry.count for _, entry in chosen]
+    numbers = np.repeat([number for number, _ in chosen], counts)
+    columns: dict[str, np.ndarray] = {
+        "picture": np.concatenate(
+            [np.arange(entry.first, entry.first + entry.count) for _, entry in chosen]
+        ),
+        "scan": numbers,
+    }
+    for name in dict.fromkeys(name for _, entry in chosen for name in entry.columns):
+        values = [np.asarray(entry.columns.get(name, np.nan)) for _, entry in chosen]
+        parts = [np.broadcast_to(part, count) for part, count in zip(values, counts, strict=True)]
+        columns[name] = np.concatenate(parts)
+    for name in ("patient", "modality", "label", "split"):
+        columns[name] = np.array([getattr(scan, name) for scan in scans], object)[numbers]
+    columns["series"] = np.array([scan.series.key for scan in scans], object)[numbers]
+    return pd.DataFrame(columns)
 
 
 def _report_problems(cache: SliceCache, index: Index, *, strict: bool) -> None:

@@ -50,7 +50,8 @@ class SliceDataset(Dataset["Batch"]):
         self.labels = _label_numbers(self.table["label"].to_list(), classes)
         self.members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
         self.position = self.table["position"].to_numpy(np.float32)
-        self.channels = _neighbours(cache.rows["scan"].to_numpy(), adjacent)
+        neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[self.rows]
+        self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
 
     @property
     def size(self) -> int:
@@ -63,8 +64,12 @@ class SliceDataset(Dataset["Batch"]):
     def gather(self, indices: IntArray) -> Batch:
         """The batch of these items: image (n, C, size, size), label (n,), position (n,)."""
         indices = np.asarray(indices)
-        pictures = self.cache.pictures[self.channels[self.rows[indices]]]
-        image = torch.from_numpy(np.asarray(pictures)).to(torch.float32).div_(STORED_MAX)
+        # Straight from the mapped file; int16 -> float32 once, for the whole batch.
+        stored = torch.from_numpy(self.cache.pictures)
+        places = self.places[indices]
+        chosen = stored.index_select(0, torch.from_numpy(places.reshape(-1)))
+        image = chosen.to(torch.float32).mul_(1 / STORED_MAX)
+        image = image.reshape(*places.shape, self.size, self.size)
         return {
             "image": image,
             "label": torch.from_numpy(self.labels[indices]),
@@ -111,14 +116,19 @@ class Stream:
         """The batch at ``position``, as CPU tensors."""
         if self.balanced:
             return self.dataset.gather(self._drawn_by_class(position))
-        numbers = np.arange(position * self.batch_size, (position + 1) * self.batch_size)
-        return self.dataset.gather(self._shuffled(numbers))
+        return self.dataset.gather(self._shuffled(position * self.batch_size))
 
-    def _shuffled(self, numbers: IntArray) -> IntArray:
+    def _shuffled(self, first: int) -> IntArray:
+        """A batch from place ``first`` of the endless row of shuffled epochs."""
         length = len(self.dataset)
-        epochs = numbers // length
-        pairs = zip(epochs.tolist(), (numbers % length).tolist(), strict=True)
-        return np.array([_order(self.seed, epoch, length)[place] for epoch, place in pairs])
+        parts: list[IntArray] = []
+        missing = self.batch_size
+        epoch, place = divmod(first, length)
+        while missing:
+            parts.append(_order(self.seed, epoch, length)[place : place + missing])
+            missing -= len(parts[-1])
+            epoch, place = epoch + 1, 0
+        return np.concatenate(parts)
 
     def _drawn_by_class(self, position: int) -> IntArray:
         rng = np.random.default_rng([self.seed, position])

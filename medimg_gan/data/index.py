@@ -11,6 +11,7 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.folders import folder_facts, named_like_a_mask
+from medimg_gan.data.header_store import HeaderStore
 from medimg_gan.data.patterns import belongs, compile_pattern, stem_before_tail
 from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.settings import DataConfig
@@ -123,13 +124,16 @@ def build_index(config: DataConfig) -> Index:
     assert config.data is not None, "apps fill in the phantom before they index"
     root, table_path = _root_and_table(config)
     rows = read_table(table_path, root) if table_path else {}
-    series, problems = find_series(root, config.modality, config.read_options)
+    # Beside the cache, not in it: deleting a cache must not rename the patients.
+    key = project_key(config.cache.parent)
+    # Headers tell patients by their pseudonyms only: a table's ids are met as such.
+    rows |= {pseudonym(name, key): row for name, row in rows.items()}
+    store = HeaderStore(config.cache, key)
+    series, problems = find_series(root, config.modality, config.read_options, look=store)
     masks = _find_masks(series, root, config.mask)
     mask_files = {path for path, _ in masks.values()} | {
         row.mask for row in rows.values() if row.mask
     }
-    # Beside the cache, not in it: deleting a cache must not rename the patients.
-    key = project_key(config.cache.parent)
     scans = []
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):
         if item.paths[0] in mask_files:
@@ -247,7 +251,7 @@ def _check(index: Index, config: DataConfig, rows: dict[str, Row], table: Path |
         )
     if rows and not any(_row_of(scan.series, scan.path, rows) for scan in index.scans):
         raise LabelError(
-            f"{table}: none of its {len(rows)} rows names a scan that was found",
+            f"{table}: none of its rows names a scan that was found",
             observed=f"rows name {next(iter(rows))!r}; files look like {index.scans[0].path!r}",
             fix="give paths relative to the table's folder, or patient ids",
         )

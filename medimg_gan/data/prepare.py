@@ -83,7 +83,7 @@ def prepare(
     """
     index = _wanted(build_index(config), modalities)
     say_what_is_wrong(index)
-    cache = build_cache(index, size, config.cache, strict=config.strict)
+    cache = build_cache(index, size, config.cache, strict=config.strict, workers=config.workers)
     rows, classes = _labelled(cache.rows, config, must_have) if labelled else (cache.rows, ())
     stratum = "label" if classes else "modality"
     rows["split"] = _split_column(rows, stratum, seed, must_have)

@@ -48,6 +48,8 @@ class DataConfig:
     between scans (precise) or as the console displays them (display)."""
     cache: Path = Path("runs/cache")
     """Where decoded slices are kept between runs."""
+    workers: int = 2
+    """Processes that decode scans; each holds one volume in memory."""
 
     @property
     def read_options(self) -> ReadOptions:
@@ -68,5 +70,7 @@ class DataConfig:
             )
         if self.volume != "all" and self.volume < 0:
             raise ConfigError(f"--data.volume {self.volume}: volumes are counted from 0")
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers}: at least one process must read")
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")

@@ -16,10 +16,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dcm2niix
 
@@ -27,6 +29,9 @@ from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import nifti, orientation
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import PhilipsScaling
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
 
 NAME = f"dcm2niix {importlib.metadata.version('dcm2niix')}"
 FLAGS = ("-g", "i", "-b", "n", "-z", "n", "-d", "0", "-q", "n", "-f", "v")
@@ -46,13 +51,13 @@ class Part:
     Attributes:
         name: What tells it from the others of the same series ("", "_e2", "_Tilt_1").
         shape: (I, J, K) in RAS order.
-        spacing: Distance between voxels along I, J, K in mm.
+        affine: (4, 4), voxel index in RAS order -> mm in RAS+.
         volumes: Time points; 1 for a single volume.
     """
 
     name: str
     shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
+    affine: FloatArray
     volumes: int
 
     @property
@@ -64,6 +69,9 @@ class Part:
     def voxels(self) -> int:
         """Of all its volumes."""
         return math.prod(self.shape) * self.volumes
+
+
+PartsOf = Callable[[tuple[Path, ...], PhilipsScaling], list[Part]]
 
 
 def parts_of(paths: tuple[Path, ...], scaling: PhilipsScaling) -> list[Part]:
@@ -108,8 +116,7 @@ def read_part(
 
 def _part(path: Path) -> Part:
     shape, affine, _, volumes = nifti.nifti_grid(path)
-    turned, spacing = orientation.grid_in_ras(shape, affine)
-    return Part(path.stem[1:], turned, spacing, volumes)
+    return Part(path.stem[1:], *orientation.grid_in_ras(shape, affine), volumes)
 
 
 def _stamps(paths: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from typing import TYPE_CHECKING
 
 from medimg_gan.errors import DicomGeometryError
-from medimg_gan.imaging import dcm2niix
-from medimg_gan.imaging.dcm2niix import Part
+from medimg_gan.imaging import dcm2niix, orientation
+from medimg_gan.imaging.dcm2niix import Part, PartsOf
 from medimg_gan.imaging.dicom_geometry import (
     GapError,
     IrregularError,
@@ -19,10 +20,17 @@ from medimg_gan.imaging.dicom_geometry import (
     even_runs,
     images_by_place,
     place_of,
+    stack,
 )
 from medimg_gan.imaging.dicom_header import ACQUISITION, SliceHeader
 from medimg_gan.imaging.series import Series, chosen_volumes, short_key, volume_notes
 from medimg_gan.read_options import ReadOptions
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray
+
+MOST_APART = 0.1
+"""Of a voxel: what may lie between the places that headers and dcm2niix give a corner."""
 
 
 def regular_parts(
@@ -70,13 +78,16 @@ def _in_time(headers: list[SliceHeader], error: IrregularError) -> list[list[Sli
     return [[header for _, header in volume] for volume in zip(*in_order, strict=True)]
 
 
-def converted(base: Series, headers: list[SliceHeader], error: IrregularError) -> list[Series]:
+def converted(
+    base: Series, headers: list[SliceHeader], error: IrregularError, parts_of: PartsOf
+) -> list[Series]:
     """The series that dcm2niix makes of the slices, one for each volume that is to be read.
 
     Args:
         base: What all of them share.
         headers: The slices.
         error: Why they form no single regular volume; raised where the options refuse it.
+        parts_of: Tells what dcm2niix makes of files.
 
     Raises:
         DicomGeometryError: ``error``, or that not every slice went into the volumes.
@@ -84,7 +95,7 @@ def converted(base: Series, headers: list[SliceHeader], error: IrregularError) -
     """
     _refuse_unless_wanted(headers, error, base.options)
     paths = tuple(sorted(base.paths))
-    parts = dcm2niix.parts_of(paths, base.options.philips_scaling)
+    parts = parts_of(paths, base.options.philips_scaling)
     _refuse_loss(headers, parts, error)
     wanted = [part for part in parts if part.resampled == _resampled(error, base.options)]
     if not wanted:
@@ -96,12 +107,13 @@ def converted(base: Series, headers: list[SliceHeader], error: IrregularError) -
             key=short_key(base.key, part.name, volume),
             paths=paths,
             shape=part.shape,
-            spacing=part.spacing,
+            spacing=orientation.spacing_of(affine),
             part=part.name,
+            affine=tuple(map(tuple, affine.tolist())),
             volume=volume,
             notes=notes if volume is None else (*notes, *volume_notes(volume, part.volumes)),
         )
-        for part in wanted
+        for part, affine in [(part, _affine(part, headers, error)) for part in wanted]
         for volume in _volumes(part, base.options, error.problem)
     ]
 
@@ -134,6 +146,31 @@ def _refuse_loss(headers: list[SliceHeader], parts: list[Part], error: Irregular
         cause="images that belong to no volume, or that it takes for copies",
         fix="export the parts as series of their own",
     ) from error
+
+
+def _affine(part: Part, headers: list[SliceHeader], error: IrregularError) -> FloatArray:
+    """A part's affine in RAS order: from the slices' positions where they are known and fit.
+
+    dcm2niix takes the distance of slices from a tag, which scanners round.
+
+    Raises:
+        DicomGeometryError: If it puts the volume elsewhere than the positions do.
+    """
+    if not isinstance(error, TimeSeriesError):
+        return part.affine
+    place = error.problem.split(": ")[0]
+    grid = stack(list({place_of(header): header for header in headers}.values()), place)
+    shape, affine = orientation.grid_in_ras(grid.shape, grid.affine)
+    if shape != part.shape:
+        return part.affine
+    apart = orientation.furthest_apart(part.affine, affine, shape)
+    if apart > MOST_APART * min(orientation.spacing_of(affine)):
+        raise DicomGeometryError(
+            f"{place}: {dcm2niix.NAME} puts the volume {apart:.3g} mm from where its slices say",
+            cause="frames in an unusual order",
+            fix="export it as single images",
+        ) from error
+    return affine
 
 
 def _resampled(error: IrregularError, options: ReadOptions) -> bool:

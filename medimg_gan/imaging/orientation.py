@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,9 +47,19 @@ def reoriented(array: FloatArray, affine: FloatArray, codes: str) -> tuple[Float
 
 def grid_in_ras(
     shape: tuple[int, int, int], affine: FloatArray
-) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Shape and spacing in mm that a grid has once its axes are turned to RAS."""
-    blank = np.broadcast_to(np.float32(0), shape)
-    turned, affine = reoriented(blank, affine, "RAS")
+) -> tuple[tuple[int, int, int], FloatArray]:
+    """Shape and (4, 4) affine that a grid has once its axes are turned to RAS."""
+    turned, canonical = reoriented(np.broadcast_to(np.float32(0), shape), affine, "RAS")
+    return (turned.shape[0], turned.shape[1], turned.shape[2]), canonical
+
+
+def spacing_of(affine: FloatArray) -> tuple[float, float, float]:
+    """Distance between neighbouring voxels along each axis in mm."""
     i, j, k = np.linalg.norm(affine[:3, :3], axis=0).tolist()
-    return (turned.shape[0], turned.shape[1], turned.shape[2]), (i, j, k)
+    return i, j, k
+
+
+def furthest_apart(one: FloatArray, other: FloatArray, shape: tuple[int, int, int]) -> float:
+    """Largest distance in mm between the places that two affines give a corner of a volume."""
+    corners = np.array([(*corner, 1) for corner in product(*[(0, n - 1) for n in shape])])
+    return float(np.linalg.norm((one - other) @ corners.T, axis=0).max())

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
+from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
+from medimg_gan.imaging.dcm2niix import PartsOf
 from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
-from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
-from medimg_gan.imaging.dicom_series import sort_into_series
+from medimg_gan.imaging.dicom_series import How, sort_into_series
 from medimg_gan.imaging.series import (
     Problem,
     Series,
@@ -23,6 +26,7 @@ from medimg_gan.imaging.series import (
     short_key,
     volume_notes,
 )
+from medimg_gan.imaging.untrusted import LeftOutError
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
@@ -34,18 +38,47 @@ KNOWN_BUT_NOT_READ = (
     ".nhdr",
     ".mgz",
     ".mgh",
-    ".img",
     ".zip",
     ".tar",
     ".bmp",
     ".gif",
 )
 """Endings of scans or archives of scans that deserve a word instead of silence."""
-HEADER_THREADS = 8
+NOT_A_FILE = "not a file: a broken link, a pipe or a device"
+
+Found: TypeAlias = "list[SliceHeader] | str"
+"""What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
+Look: TypeAlias = Callable[[Sequence[Path]], Iterable[Found]]
+"""Looks into many files, in their order."""
+
+
+def look_into(path: Path) -> Found:
+    """The slices of a file that may be DICOM, or why it cannot be used, from its header only."""
+    try:
+        if _format(path) != "dicom":
+            return []
+        with warnings.catch_warnings():
+            # pydicom warns of every value that breaks a rule; what matters here is checked here.
+            warnings.simplefilter("ignore")
+            return read_headers(path)
+    except LeftOutError as reason:
+        return f"left out: {reason}"
+    except (OSError, UnreadableError) as error:
+        return _reason(error)
+
+
+def one_by_one(paths: Sequence[Path]) -> Iterator[Found]:
+    """Look into files in this process."""
+    return map(look_into, paths)
 
 
 def find_series(
-    folder: Path, modality: str = "", options: ReadOptions = DEFAULTS
+    folder: Path,
+    modality: str = "",
+    options: ReadOptions = DEFAULTS,
+    *,
+    look: Look = one_by_one,
+    parts_of: PartsOf = dcm2niix.parts_of,
 ) -> tuple[list[Series], list[Problem]]:
     """Every readable series below ``folder``, from headers only where headers tell enough.
 
@@ -58,6 +91,8 @@ def find_series(
         folder: Where to look; a single file will do.
         modality: Overrides what files and folder names say, unless "".
         options: What to do with gaps, tilt and time series.
+        look: Reads the headers of files that may be DICOM; one that remembers need not open them.
+        parts_of: Tells what dcm2niix makes of files; one that remembers need not ask it.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -68,20 +103,19 @@ def find_series(
     if not folder.exists():
         raise DataError(f"{folder}: not found", fix="check the path given to --data")
     root = folder if folder.is_dir() else folder.parent
-    dicom: list[Path] = []
+    others: list[Path] = []
     series: list[Series] = []
     problems: list[Problem] = []
     for path in _files(folder):
         try:
-            kind = _format(path)
-            if kind == "dicom":
-                dicom.append(path)
-            elif kind:
+            if kind := _kind_by_name(path):
                 series += _single(path, kind, root, modality, options)
+            else:
+                others.append(path)
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
-    headers, damaged = _all_headers(dicom)
-    found, irregular = sort_into_series(headers, root, modality, options)
+    headers, damaged = _all_headers(others, look)
+    found, irregular = sort_into_series(headers, How(root, modality, options, parts_of))
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
@@ -90,10 +124,18 @@ def read_series(series: Series) -> Volume:
     """Decode one series that :func:`find_series` found.
 
     Raises:
-        UnreadableError: If a file is damaged, not supported, or all its values are equal.
+        UnreadableError: If a file is damaged, not supported, holds 64-bit integers, or all its
+            values are equal.
         DicomGeometryError: If the slices do not form one regular volume.
     """
     volume = _decoded(series)
+    if volume.provenance.get("stored") in ("int64", "uint64"):
+        raise UnreadableError(
+            f"{series.paths[0]}: values of type {volume.provenance['stored']}",
+            observed="no scanner gives 64-bit integers",
+            cause="a mask, or an array that some tool saved without choosing a type",
+            fix="save a scan as int16 or float32; name a mask by --mask",
+        )
     lowest = float(volume.array.min())
     if lowest == float(volume.array.max()):
         raise UnreadableError(
@@ -107,7 +149,8 @@ def _decoded(series: Series) -> Volume:
         volume = dcm2niix.read_part(
             series.paths, series.part, series.volume, series.options.philips_scaling
         )
-        return replace(volume, modality=series.modality, unit=series.unit)
+        affine = volume.affine if series.affine is None else np.array(series.affine)
+        return replace(volume, modality=series.modality, unit=series.unit, affine=affine)
     if series.format == "nifti":
         return nifti.read_nifti(series.paths[0], series.modality, series.volume)
     return read_files(series.paths, series.modality)
@@ -118,7 +161,7 @@ def read_files(
 ) -> Volume:
     """Decode the files of one series, given in any order, or one folder that holds one series.
 
-    Constant volumes pass (a mask may be empty).
+    Constant volumes and 64-bit integers pass (a mask may be empty, and of any type).
 
     Args:
         paths: DICOM slices, or one NIfTI file, picture or folder.
@@ -144,7 +187,7 @@ def read_files(
         raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
     except IrregularError as error:
         headers = [header for path in paths for header in read_headers(path)]
-        found, _ = sort_into_series(headers, first.parent, modality, options)
+        found, _ = sort_into_series(headers, How(first.parent, modality, options))
         if not found:
             raise error
         return _decoded(_only(found, [], first.parent))
@@ -201,6 +244,21 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
+def _kind_by_name(path: Path) -> str:
+    """Name the format that a file's ending tells ("nifti", "picture"), or "".
+
+    Raises:
+        UnreadableError: If what has the name of a scan is no file.
+    """
+    name = path.name.lower()
+    nifti_name = name.endswith(nifti_file.ENDINGS)
+    if not (nifti_name or name.endswith(picture.ENDINGS)):
+        return ""
+    if not path.is_file():
+        raise UnreadableError(NOT_A_FILE)
+    return "nifti" if nifti_name else "picture"
+
+
 def _format(path: Path) -> str:
     """Name the format ("dicom", "nifti", "picture"), or "" for what is no scan.
 
@@ -208,13 +266,17 @@ def _format(path: Path) -> str:
         UnreadableError: If it looks like a scan in a format that is not read.
         OSError: If the file cannot be opened.
     """
+    if kind := _kind_by_name(path):
+        return kind
     name = path.name.lower()
-    if name.endswith(nifti.ENDINGS):
-        return "nifti"
-    if name.endswith(picture.ENDINGS):
-        return "picture"
     if not path.is_file():
+        if name.endswith(DICOM_ENDINGS):
+            raise UnreadableError(NOT_A_FILE)
         return ""
+    if name.endswith(nifti_file.HEADER_ENDINGS):
+        if nifti_file.pixels_beside(path):
+            return ""  # the .img stands for the pair
+        raise UnreadableError("left out: a .hdr without its .img")
     if name.endswith(DICOM_ENDINGS):
         return "dicom"
     with path.open("rb") as file:
@@ -230,7 +292,8 @@ def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptio
     below = path.relative_to(root)
     if kind == "nifti":
         shape, affine, own, count = nifti.nifti_grid(path)
-        shape, spacing = orientation.grid_in_ras(shape, affine)
+        shape, affine = orientation.grid_in_ras(shape, affine)
+        spacing = orientation.spacing_of(affine)
     else:
         shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
     single = Series(
@@ -256,25 +319,15 @@ def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptio
     ]
 
 
-def _all_headers(paths: list[Path]) -> tuple[list[SliceHeader], list[Problem]]:
+def _all_headers(paths: list[Path], look: Look) -> tuple[list[SliceHeader], list[Problem]]:
     headers: list[SliceHeader] = []
     problems: list[Problem] = []
-    with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        for path, found in zip(paths, pool.map(_headers_or_reason, paths), strict=True):
-            if isinstance(found, str):
-                problems.append(Problem(path, found))
-            else:
-                headers += found
+    for path, found in zip(paths, look(paths), strict=True):
+        if isinstance(found, str):
+            problems.append(Problem(path, found))
+        else:
+            headers += found
     return headers, problems
-
-
-def _headers_or_reason(path: Path) -> list[SliceHeader] | str:
-    try:
-        return read_headers(path)
-    except LeftOutError as reason:
-        return f"left out: {reason}"
-    except (OSError, UnreadableError) as error:
-        return _reason(error)
 
 
 def _reason(error: Exception) -> str:

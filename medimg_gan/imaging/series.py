@@ -36,6 +36,8 @@ class Series:
         unit: "HU", "signal" or "display" where headers tell, else "".
         part: Name of the volume among those that dcm2niix makes of ``paths``; None where our own
             decoder reads it.
+        affine: Rows of the (4, 4) affine to RAS+ mm, where headers tell it better than what
+            dcm2niix writes; None elsewhere.
         volume: Which frame of a 4D file; None for a file that holds one volume.
         notes: What a person should know of it, each a phrase without identity.
         options: How it was found, and is to be read.
@@ -50,6 +52,7 @@ class Series:
     spacing: tuple[float, float, float]
     unit: str = ""
     part: str | None = None
+    affine: tuple[tuple[float, ...], ...] | None = None
     volume: int | None = None
     notes: tuple[str, ...] = ()
     options: ReadOptions = DEFAULTS

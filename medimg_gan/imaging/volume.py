@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
+from medimg_gan.imaging.orientation import spacing_of
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
@@ -35,8 +35,7 @@ class Volume:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Distance between neighbouring voxels along I, J, K in millimetres."""
-        i, j, k = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(i), float(j), float(k)
+        return spacing_of(self.affine)
 
     def with_array(self, array: FloatArray, *, modality: str, unit: str) -> Volume:
         """Other values on the same grid (a translation, a mask)."""

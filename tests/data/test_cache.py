@@ -1,18 +1,23 @@
+import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import nibabel
 import numpy as np
+import psutil
 import pytest
 
-from medimg_gan.data import cache as cache_module
+from medimg_gan.data import decode, slice_file
 from medimg_gan.data.cache import build_cache
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.slice_file import JOURNAL, PICTURES
 from medimg_gan.data.transforms import STORED_MAX
-from medimg_gan.errors import DataError
+from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import read_series
 from medimg_gan.modalities import MODALITIES
 
@@ -46,31 +51,124 @@ def test_mask_areas_are_in_square_millimetres(index, tmp_path):
     assert areas[0] == [0] * 5  # patient 00 has none
 
 
-def test_decoding_happens_once(index, tmp_path, monkeypatch):
+@pytest.fixture
+def decoded(monkeypatch) -> list[str]:
+    """Paths of the scans that are decoded, in this process."""
+    paths: list[str] = []
+    real = decode.slicing_pipeline
+
+    def noted(*args, **more):
+        pipeline = real(*args, **more)
+
+        def one(item):
+            paths.append("/".join(item["image"][0].split("/")[-2:]))
+            return pipeline(item)
+
+        return one
+
+    monkeypatch.setattr(decode, "slicing_pipeline", noted)
+    monkeypatch.setattr(decode, "WORTH_WORKERS", 10**9)
+    return paths
+
+
+def test_decoding_happens_once(index, tmp_path, decoded):
     first = build_cache(index, 32, tmp_path / "cache")
-    monkeypatch.setattr(cache_module, "_decode_all", lambda *_: pytest.fail("decoded again"))
+    assert len(decoded) == 18
     again = build_cache(index, 32, tmp_path / "cache")
+    assert len(decoded) == 18
     assert np.array_equal(first.pictures, again.pictures)
     assert isinstance(again.pictures, np.memmap)
+    build_cache(index, 48, tmp_path / "cache")
+    assert len(decoded) == 36
 
 
-def test_changed_files_or_settings_make_another_cache(index, tmp_path):
-    key = cache_module.cache_key(index, 32)
-    assert cache_module.cache_key(index, 64) != key
-    os.utime(index.scans[0].series.paths[0], (1, 1))
-    assert cache_module.cache_key(index, 32) != key
+def test_only_new_and_changed_scans_are_decoded(index, nifti_folder, tmp_path, decoded):
+    build_cache(replace(index, scans=index.scans[4:]), 32, tmp_path / "cache")
+    decoded.clear()
+    path = nifti_folder / "05" / "Pre_Scan_T1.nii.gz"
+    image = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata()[::-1], image.affine), path)
+    grown = build_cache(index, 32, tmp_path / "cache")
+    assert decoded == [*(scan.path for scan in index.scans[:4]), "05/Pre_Scan_T1.nii.gz"]
+    assert slices_of(grown) == slices_of(build_cache(index, 32, tmp_path / "fresh"))
 
 
-def test_a_killed_build_leaves_nothing_that_is_read(index, tmp_path, monkeypatch):
-    def killed(index, size, folder):
-        (folder / "slices.int16").write_bytes(b"half")
-        raise KeyboardInterrupt
+def slices_of(cache) -> list[tuple]:
+    """Everything that a reader of a cache sees, row by row."""
+    facts = cache.rows.drop(columns="picture").fillna(-1).itertuples(index=False)
+    pictures = cache.pictures[cache.rows["picture"]]
+    return [(*fact, picture.tobytes()) for fact, picture in zip(facts, pictures, strict=True)]
+
+
+def test_a_mask_or_modality_is_part_of_what_is_cached(index, tmp_path, decoded):
+    build_cache(index, 32, tmp_path / "cache")
+    decoded.clear()
+    without = replace(index, scans=[replace(scan, mask=None) for scan in index.scans])
+    assert build_cache(without, 32, tmp_path / "cache").rows["area"].isna().all()
+    assert len(decoded) == 18
+    labelled = replace(index, scans=[replace(scan, label="x") for scan in index.scans])
+    assert set(build_cache(labelled, 32, tmp_path / "cache").rows["label"]) == {"x"}
+    assert len(decoded) == 18
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(index, tmp_path, monkeypatch, decoded):
+    real = decode._Scans.__getitem__
+
+    def interrupted(self, number):
+        if number == 7:
+            raise KeyboardInterrupt
+        return real(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "_decode_all", killed)
+        patch.setattr(decode._Scans, "__getitem__", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build_cache(index, 32, tmp_path / "cache")
-    assert len(build_cache(index, 32, tmp_path / "cache").rows) == 90
+    assert len(decoded) == 7
+    cache = build_cache(index, 32, tmp_path / "cache")
+    assert len(decoded) == 18
+    assert slices_of(cache) == slices_of(build_cache(index, 32, tmp_path / "fresh"))
+
+
+@pytest.mark.parametrize("torn", ["pictures", "journal", "half a picture"])
+def test_what_a_kill_left_half_written_is_not_read(index, tmp_path, torn):
+    expected = slices_of(build_cache(index, 32, tmp_path / "cache"))
+    (place,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    pictures, journal = place / PICTURES, place / JOURNAL
+    if torn == "pictures":  # journaled, but cut off: a disk that lied
+        os.truncate(pictures, 40 * 32 * 32 * 2)
+    elif torn == "journal":
+        os.truncate(journal, journal.stat().st_size - 10)
+    else:
+        with pictures.open("ab") as file:
+            file.write(b"half")
+        os.truncate(journal, journal.read_bytes()[:-1].rindex(b"\n") + 1)
+    assert slices_of(build_cache(index, 32, tmp_path / "cache")) == expected
+    assert pictures.stat().st_size == 90 * 32 * 32 * 2
+
+
+def test_a_killed_process_leaves_a_cache_that_can_be_completed(index, tmp_path):
+    process = multiprocessing.get_context("spawn").Process(
+        target=_build_and_die, args=(index, 32, tmp_path / "cache")
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    cache = build_cache(index, 32, tmp_path / "cache")
+    assert slices_of(cache) == slices_of(build_cache(index, 32, tmp_path / "fresh"))
+
+
+def _build_and_die(index, size, folder) -> None:
+    slice_file.KEPT_AFTER_SECONDS = 0
+    decode.WORTH_WORKERS = 10**9
+    real = decode._Scans.__getitem__
+
+    def killed(self, number):
+        if number == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, number)
+
+    decode._Scans.__getitem__ = killed
+    build_cache(index, size, folder)
 
 
 def test_processes_that_build_at_once_agree(index, tmp_path):
@@ -79,8 +177,8 @@ def test_processes_that_build_at_once_agree(index, tmp_path):
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
         jobs = [pool.submit(_build, few, 32, tmp_path / "cache") for _ in range(2)]
     assert [job.result() for job in jobs] == [20, 20]
-    places = [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
-    assert len(places) == 1
+    (pictures,) = (tmp_path / "cache").rglob(PICTURES)
+    assert pictures.stat().st_size == 20 * 32 * 32 * 2  # decoded by one of them only
 
 
 def _build(index, size, folder) -> int:
@@ -102,8 +200,69 @@ def test_bad_scans_cost_a_line_each(nifti_folder, tmp_path, capsys):
     assert "NaN" in reasons["03/Pre_Scan_T1.nii.gz"]
     assert "another grid" in reasons["04/Pre_Scan_T1.nii.gz"]
     assert "03/Pre_Scan_T1.nii.gz" in capsys.readouterr().out
+    again = build_cache(index, 32, tmp_path / "cache")
+    assert again.problems == cache.problems
+    for path in (tmp_path / "cache").rglob("*.*"):
+        assert not path.is_file() or b"Scan_T1" not in path.read_bytes()
     with pytest.raises(DataError, match="2 scans"):
         build_cache(index, 32, tmp_path / "cache", strict=True)
+
+
+def test_a_reason_quotes_neither_paths_nor_values(index):
+    (path,) = index.scans[0].series.paths
+    error = UnreadableError(f"{path}: damaged", observed="ValueError: could not read 'DOE^JANE'")
+    refusal = decode._refusal(error, index.scans[0])
+    assert refusal.reason == "damaged; ValueError: could not read '...'"
+
+
+def test_a_disk_that_fails_is_asked_again(index, tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden"
+    path = index.scans[2].series.paths[0]
+    stamp = path.stat()
+    path.rename(hidden)
+    cache = build_cache(index, 32, tmp_path / "cache")
+    assert [problem["path"] for problem in cache.problems] == [index.scans[2].path]
+    hidden.rename(path)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert build_cache(index, 32, tmp_path / "cache").problems == []
+
+
+def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    shape, few, many = (192, 192, 40), 16, 64
+    peaks = []
+    for count in (few, many):
+        data = tmp_path / f"{count}"
+        data.mkdir()
+        for number in range(count):
+            values = np.random.default_rng(number).integers(1, 1000, shape).astype(np.int16)
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), data / f"{number}_t1.nii")
+        index = build_index(DataConfig(data=data, cache=tmp_path / "cache"))
+        peaks.append(peak_memory_of(lambda one=index: build_cache(one, 32, tmp_path / "cache")))
+    one_volume = 4 * np.prod(shape)
+    assert peaks[1] - peaks[0] < (many - few) * one_volume / 4
+
+
+def peak_memory_of(work) -> float:
+    """Bytes of this process and its children while they work, shared pages counted once."""
+    peak, done = 0, threading.Event()
+
+    def watch():
+        nonlocal peak
+        me = psutil.Process()
+        while not done.wait(0.05):
+            with contextlib.suppress(psutil.Error):
+                family = [me, *me.children(recursive=True)]
+                peak = max(peak, sum(one.memory_full_info().pss for one in family))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return peak
 
 
 def test_blank_padding_is_left_out_and_said(nifti_folder, tmp_path, capsys):

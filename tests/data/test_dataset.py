@@ -1,3 +1,6 @@
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +9,8 @@ from monai.data import DataLoader
 
 from medimg_gan.data.cache import SliceCache
 from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
+from medimg_gan.data.slice_file import mapped
+from medimg_gan.data.transforms import STORED_MAX
 from medimg_gan.errors import LabelError
 
 SCANS = np.repeat([0, 1, 2], [4, 3, 5])
@@ -17,6 +22,7 @@ def cache() -> SliceCache:
     pictures = np.arange(count, dtype=np.int16)[:, None, None] * np.ones((1, 4, 4), np.int16)
     rows = pd.DataFrame(
         {
+            "picture": np.arange(count),
             "scan": SCANS,
             "patient": [f"p-{scan}" for scan in SCANS],
             "label": np.where(np.arange(count) % 4 == 0, "rare", "common"),
@@ -52,6 +58,41 @@ def test_adjacent_slices_stay_within_their_scan(cache):
 def test_a_monai_loader_gives_the_same_as_gather(dataset):
     loader = DataLoader(dataset, batch_size=5, collate_fn=SliceDataset.collate)
     assert [n for batch in loader for n in numbers(batch)] == list(range(12))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_fetches_each_batch_by_one_gather(dataset, workers, monkeypatch):
+    sizes = []
+    gather = SliceDataset.gather
+    monkeypatch.setattr(
+        SliceDataset, "gather", lambda self, which: sizes.append(len(which)) or gather(self, which)
+    )
+    monkeypatch.setattr(SliceDataset, "__getitem__", lambda *_: pytest.fail("one by one"))
+    loader = DataLoader(dataset, batch_size=4, collate_fn=SliceDataset.collate, num_workers=workers)
+    assert [len(batch["image"]) for batch in loader] == [4, 4, 4]
+    assert workers or sizes == [4, 4, 4]
+
+
+def test_stored_values_become_the_network_range_exactly(cache):
+    values = np.array([-STORED_MAX, -1, 0, 1, 12345, STORED_MAX], np.int16)
+    pictures = values[:, None, None] * np.ones((1, 4, 4), np.int16)
+    dataset = SliceDataset(SliceCache(pictures, cache.rows[:6]), np.arange(6))
+    image = dataset.gather(np.arange(6))["image"]
+    assert image.dtype == torch.float32
+    assert image[[0, 2, 5], 0, 0, 0].tolist() == [-1.0, 0.0, 1.0]
+    expected = torch.from_numpy(values / np.float64(STORED_MAX))
+    torch.testing.assert_close(image[:, 0, 0, 0].double(), expected, rtol=1e-6, atol=0)
+
+
+def test_a_cache_sent_to_another_process_is_mapped_not_copied(cache, tmp_path):
+    path = tmp_path / "slices.int16"
+    pictures = np.zeros((12, 64, 64), np.int16)
+    pictures.tofile(path)
+    sent = pickle.dumps(replace(cache, pictures=mapped(path, pictures.shape)))
+    assert len(sent) < pictures.nbytes / 4
+    pictures[3] = 7
+    path.write_bytes(pictures.tobytes())
+    assert (pickle.loads(sent).pictures[3] == 7).all()
 
 
 def test_an_epoch_of_the_stream_is_a_permutation(dataset):
