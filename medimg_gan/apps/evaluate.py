@@ -42,7 +42,7 @@ class Config:
     weights (resnet50:RadImageNet.pt, torchscript:FILE)."""
     count: int = 300
     """Most images in each compared set; more is slower and steadier."""
-    classifier_steps: int = 300
+    classifier_steps: int = 600
     """Steps of the classifier that checks the classes; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""

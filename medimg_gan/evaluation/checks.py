@@ -66,8 +66,11 @@ def class_consistency(
         ``synthetic`` slices, recall ``by_class`` of the synthetic ones, and counts.
     """
     images, labels = real.images[real.trained], real.labels[real.trained]
-    trained = TrainingSet(images, labels, np.zeros(len(labels), bool))
-    minority = int(np.bincount(labels, minlength=len(real.classes)).argmin())
+    counts = np.maximum(np.bincount(labels, minlength=len(real.classes)), 1)
+    trained = TrainingSet(
+        images, labels, np.zeros(len(labels), bool), loss_weights=1 / (counts * (1 / counts).mean())
+    )
+    minority = int(counts.argmin())
     classifier = fit_classifier(
         trained,
         real.images[real.validation],

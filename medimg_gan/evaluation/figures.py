@@ -185,8 +185,8 @@ def cautions(material: Material, *, patients_known: bool) -> list[str]:
         )
     if material.training is None:
         notes.append(
-            "none of the training patients are among these data: no train-real floor, no "
-            "check for copies"
+            "none of the training patients are among these data (or the pseudonyms were made "
+            "with another key: use the run's --cache): no train-real floor, no check for copies"
         )
     if not material.halves:
         notes.append("too few patients to halve them: no half-half floor")
