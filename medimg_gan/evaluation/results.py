@@ -17,6 +17,9 @@ from medimg_gan.runs import write_json
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
+ABOVE_CHANCE = 0.3
+"""Share of the way from chance to certainty that a classifier must go on real slices for its word
+on synthetic ones to count."""
 FIGURES, TABLE = "evaluation.json", "figures.csv"
 
 
@@ -52,10 +55,13 @@ def _of_copies(space: str, check: dict[str, Any]) -> str:
 
 def _of_classes(consistency: dict[str, Any]) -> str:
     by_class = ", ".join(f"{name} {value:.2f}" for name, value in consistency["by_class"].items())
+    chance = 1 / len(consistency["by_class"])
+    void = consistency["real"] < chance + ABOVE_CHANCE * (1 - chance)
     return (
         "  classes: a classifier of real slices reaches balanced accuracy "
         f"{consistency['real']:.2f} on {consistency['real_slices']} test slices, "
         f"{consistency['synthetic']:.2f} on synthetic ones ({by_class})"
+        + ("; it cannot tell real ones apart, so this says nothing" if void else "")
     )
 
 
