@@ -178,7 +178,12 @@ def cautions(material: Material, *, patients_known: bool) -> list[str]:
             f"{count} slices in {width} dimensions ({name}): the Fréchet distance is biased "
             "upwards, for real slices too; trust the kernel distance and coverage first"
         )
-    if not patients_known:
+    if patients_known:
+        notes.append(
+            "the ± of a kernel distance takes slices for independent; slices of one patient are "
+            "alike, so it is larger: the spread of half-half shows what patients do"
+        )
+    else:
         notes.append(
             "nothing names the patients, so slices of one may be on both sides: the floors are "
             "lower than those of new patients"
