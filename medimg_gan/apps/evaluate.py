@@ -30,7 +30,10 @@ LEAST_SLICES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Measure a GAN's images: distances, diversity, copies, measurements, beside real images."""
+    """Measure a GAN's images: distances, diversity, copies, measurements, beside real images.
+
+    Without --data, the run's own data and data flags are used.
+    """
 
     run: Path
     """Folder of a finished train-gan run."""

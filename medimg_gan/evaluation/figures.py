@@ -155,7 +155,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _ratio(row: Row) -> str:
     if row.ratio is not None:
         return f"{row.ratio:.2f}"
-    return "-" if row.ratio_at_least is None else f">{row.ratio_at_least:.2g}"
+    return "-" if row.ratio_at_least is None else f">{row.ratio_at_least:.1f}"
 
 
 def _number(value: float | None, error: float | None = None) -> str:
