@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
     """Nearest training slices of synthetic and of held-out slices, in pixels and in features.
 
-    Pixels are searched in all training slices, features in those that were computed.
+    Pixels are searched in all training slices, features in up to ``sets.MOST_SEARCHED``.
     """
-    if material.training is None:
+    if material.searched is None:
         return {}
     found = {}
     for space in material.held_out.spaces:
         if space in (RADIOMICS_SPACE, MEASUREMENTS):
             continue
-        training = material.training.spaces[space]
+        training = material.searched.spaces[space]
         if space == PIXELS:
             training = real.images[real.trained]
         check = copy_check(

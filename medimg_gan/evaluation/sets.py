@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     """(count, class number, seed) -> (count, 1, H, W) float32 in [-1, 1]."""
 
 CHUNK = 32
+MOST_SEARCHED = 1000
 
 
 @dataclass(frozen=True)
 class Material:
-    """What is compared; every set has ``counts[c]`` images of class c.
+    """What is compared; every set but the last has ``counts[c]`` images of class c.
 
     Attributes:
         counts: Images of each class in every set.
@@ -33,6 +34,7 @@ class Material:
         held_out: Real, of patients that it did not see: the reference.
         training: Real, of patients that it saw; None where there are none among the data.
         halves: Pairs of real sets that share no patient; empty where patients are too few.
+        searched: Training slices in which copies are looked for: all, up to ``MOST_SEARCHED``.
     """
 
     classes: tuple[str, ...]
@@ -41,6 +43,7 @@ class Material:
     held_out: ImageSet
     training: ImageSet | None
     halves: list[tuple[ImageSet, ImageSet]]
+    searched: ImageSet | None
 
 
 def draw_material(
@@ -66,7 +69,12 @@ def draw_material(
         SplitError: If there are too few held-out (or training) slices for any figure.
     """
     plan = make_plan(real, most, seed)
-    used = np.unique(np.concatenate([plan.held_out, plan.training, *sum(plan.halves, ())]))
+    searched = np.flatnonzero(real.trained)
+    if len(searched) > MOST_SEARCHED:
+        searched = np.random.default_rng(seed).choice(searched, MOST_SEARCHED, replace=False)
+    used = np.unique(
+        np.concatenate([plan.held_out, plan.training, searched, *sum(plan.halves, ())])
+    )
     place = {row: number for number, row in enumerate(used.tolist())}
     made = [
         synthesise(count, label, seed + label) for label, count in enumerate(plan.counts) if count
@@ -98,4 +106,5 @@ def draw_material(
         held_out=some(plan.held_out),
         training=some(plan.training) if len(plan.training) else None,
         halves=[(some(one), some(other)) for one, other in plan.halves],
+        searched=some(searched) if len(searched) else None,
     )
