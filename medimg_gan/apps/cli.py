@@ -17,6 +17,7 @@ VERBS = {
     "make-phantom": "write the embedded head data set",
     "train-gan": "train a GAN that makes slices from noise",
     "train-cyclegan": "train an unpaired translator between two modalities",
+    "evaluate": "measure a GAN's images beside real ones",
     "synthesize": "write synthetic slices of a trained GAN",
     "translate": "translate whole volumes, geometry kept",
     "augment": "say whether synthetic slices help a classifier on these data",

@@ -1,0 +1,100 @@
+"""The verb as a user calls it: what it refuses, reuses, resumes and writes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from medimg_gan.apps import cli
+from medimg_gan.engine.checkpoint import save_weights
+from medimg_gan.runs import write_json
+from medimg_gan.synthesis import build_recipe
+
+MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
+QUICK = ["--features", "random", "--classifier-steps", "2", "--count", "24"]
+
+
+@pytest.fixture
+def place(nifti_folder, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(recipe: str = "cgan") -> None:
+    tiny = ["--size", "32", "--batch-size", "4", "--steps", "1", "--set", "width=8"]
+    words = ["--recipe", recipe, "--engine.precision", "32-true", "--run", "runs/gan"]
+    cli.run("train-gan", ["--data", "scans", *MASK, *tiny, *words])
+
+
+def evaluate(*words: str) -> None:
+    cli.run("evaluate", ["--run", "runs/gan", *QUICK, *words])
+
+
+def stopped(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        evaluate(*words)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_the_runs_own_data_and_split_are_taken(place, capsys):
+    train()
+    capsys.readouterr()
+    evaluate()
+    printed = capsys.readouterr().out
+    assert "Kernel distance (random)" in printed
+    assert "train-real" in printed
+    folder = place / "runs/gan/evaluation"
+    assert (folder / "split.csv").read_text() == (place / "runs/gan/split.csv").read_text()
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert {figure["group"] for figure in content["figures"]} == {"all", "tumor", "no-tumor"}
+    assert content["copies"]["pixels"]["training_slices"] > 0
+    assert set(content["class_consistency"]["by_class"]) == {"tumor", "no-tumor"}
+    for name in ("measurements", "spectra", "neighbours"):
+        assert (folder / f"{name}.png").stat().st_size > 1000
+
+    evaluate()
+    assert "finished already" in capsys.readouterr().out
+    assert "seed: 0 -> 3" in stopped(capsys, "--seed", "3")
+
+
+def test_an_unconditional_gan_and_patients_of_another_hospital(place, capsys):
+    train("dcgan")
+    shutil.copytree("scans", "others")
+    for folder in sorted(Path("others").iterdir()):
+        folder.rename(folder.with_name(f"site2-{folder.name}"))
+    evaluate("--data", "others", "--out", "elsewhere")
+    printed = capsys.readouterr().out
+    assert "none of the training patients are among these data" in printed
+    content = json.loads((place / "elsewhere/evaluation.json").read_text())
+    assert {figure["group"] for figure in content["figures"]} == {"all"}
+    assert all(figure["train_vs_held_out"] is None for figure in content["figures"])
+    assert all(figure["halves_mean"] is not None for figure in content["figures"])
+    assert content["class_consistency"] is None
+
+
+def test_data_without_the_classes_are_refused(place, capsys):
+    train()
+    assert "no slices of no-tumor, tumor" in stopped(capsys, "--data", "scans", "--out", "x")
+    assert "no such extractor" in stopped(capsys, "--features", "resnet")
+    train_manifest = json.loads((place / "runs/gan/manifest.json").read_text())
+    write_json(place / "runs/gan/manifest.json", {**train_manifest, "finished": False})
+    assert "not finished" in stopped(capsys)
+
+
+def test_a_translator_is_refused_with_the_verb_that_measures_it(place, capsys):
+    facts = {
+        "verb": "train-cyclegan",
+        "finished": True,
+        "recipe": "cyclegan",
+        "options": {"width": 4},
+        "spec": {"channels": 1, "size": 32, "classes": [], "mirror": False},
+        "source": "mri",
+        "target": "ct",
+        "unit": "HU",
+        "scale": {"low": -1000.0, "high": 1500.0, "pixel_mm": 2.0},
+    }
+    write_json(place / "runs/gan/manifest.json", facts)
+    save_weights(place / "runs/gan/weights.pt", build_recipe(facts))
+    assert "translate.py" in stopped(capsys)
