@@ -13,6 +13,7 @@ from medimg_gan.recipes.base import (
 from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.dcgan import Dcgan
+from medimg_gan.recipes.fastgan import FastGan
 from medimg_gan.recipes.wgan_gp import WganGp
 
 RecipeEntry = type[Recipe]
@@ -21,6 +22,7 @@ RECIPES: dict[str, RecipeEntry] = {
     "cgan": Cgan,
     "cyclegan": CycleGan,
     "dcgan": Dcgan,
+    "fastgan": FastGan,
     "wgan-gp": WganGp,
 }
 """Every recipe by its name; its settings are the dataclass ``RECIPES[name].Config``."""
