@@ -14,6 +14,8 @@ from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.dcgan import Dcgan
 from medimg_gan.recipes.fastgan import FastGan
+from medimg_gan.recipes.vae import Vae
+from medimg_gan.recipes.vae_gan import VaeGan
 from medimg_gan.recipes.wgan_gp import WganGp
 
 RecipeEntry = type[Recipe]
@@ -23,6 +25,8 @@ RECIPES: dict[str, RecipeEntry] = {
     "cyclegan": CycleGan,
     "dcgan": Dcgan,
     "fastgan": FastGan,
+    "vae": Vae,
+    "vae-gan": VaeGan,
     "wgan-gp": WganGp,
 }
 """Every recipe by its name; its settings are the dataclass ``RECIPES[name].Config``."""
