@@ -34,15 +34,19 @@ class ConditionalRecipe(NoiseRecipe):
             if self.spec.classes:
                 raise ValueError("a class-conditional recipe needs a label for every sample")
             label = torch.zeros(len(noise), dtype=torch.int64, device=noise.device)
-        return self._generated(noise, label)
+        return self._sampled(noise, label)
 
     @property
     def _class_count(self) -> int:
         return max(1, len(self.spec.classes))
 
     def _generated(self, noise: Tensor, label: Tensor) -> Tensor:
-        """The generator's images."""
+        """The generator's images, as the critic is to see them."""
         return self.generator(noise, label)
+
+    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
+        """The generator's images, as users are to see them."""
+        return self._generated(noise, label)
 
     def _label(self, batch: Batch) -> Tensor:
         """The batch's classes (N,); zeros when there are none."""

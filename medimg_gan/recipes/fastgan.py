@@ -41,7 +41,7 @@ class FastGanConfig:
 
     latent: int = 64
     """Length of the noise."""
-    width: int = 24
+    width: int = 16
     """Feature channels at half the image's size; doubles with every halving, up to ``widest``."""
     widest: int = 96
     """The most feature channels."""
