@@ -20,7 +20,9 @@ from medimg_gan.console import say
 class Config(TrainingConfig):
     """Train a GAN that makes slices from noise."""
 
-    recipe: Literal["cgan", "dcgan", "fastgan", "stylegan3", "vae", "vae-gan", "wgan-gp"] = "cgan"
+    recipe: Literal[
+        "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
+    ] = "cgan"
     """cgan makes slices of an asked class and is the best on small data."""
     only: str = ""
     """The modality to use where the folder holds several."""

@@ -14,6 +14,7 @@ from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.dcgan import Dcgan
 from medimg_gan.recipes.fastgan import FastGan
+from medimg_gan.recipes.progressive import Progressive
 from medimg_gan.recipes.stylegan3 import StyleGan3
 from medimg_gan.recipes.vae import Vae
 from medimg_gan.recipes.vae_gan import VaeGan
@@ -26,6 +27,7 @@ RECIPES: dict[str, RecipeEntry] = {
     "cyclegan": CycleGan,
     "dcgan": Dcgan,
     "fastgan": FastGan,
+    "progressive": Progressive,
     "stylegan3": StyleGan3,
     "vae": Vae,
     "vae-gan": VaeGan,

@@ -38,7 +38,7 @@ class StyleGan3Config:
     """Feature channels of the generator at half the image's size; fourfold with every halving."""
     critic_width: int = 16
     """Feature channels of the critic at half the image's size; doubles with every halving."""
-    widest: int = 96
+    widest: int = 64
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
