@@ -1,11 +1,11 @@
-"""What the class-conditional recipes share: labels, fakes, and a relativistic game with a critic."""
+"""What class-conditional recipes share: labels, fakes, and a relativistic game with a critic."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medimg_gan import losses
 from medimg_gan.recipes.base import NoiseRecipe, Phase
@@ -23,6 +23,7 @@ class ConditionalRecipe(NoiseRecipe):
     """
 
     conditional = True
+    generator: nn.Module
 
     def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] of the classes asked for.
@@ -67,6 +68,7 @@ class RelativisticGan(ConditionalRecipe):
     ``penalty_every`` and ``learning_rate``.
     """
 
+    critic: nn.Module
     augment: Callable[[Tensor], Tensor]
 
     def phases(self) -> list[Phase]:
@@ -85,7 +87,7 @@ class RelativisticGan(ConditionalRecipe):
         return loss, {"critic/loss": loss.detach()}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """gamma / 2 (|grad D(x)|^2 + |grad D(G(z))|^2), times the steps that it is skipped on."""
+        """R1 + R2 (eq. 4), times the steps that they are skipped on."""
         label = self._label(batch).repeat(2)
         with torch.no_grad():
             images = self.augment(torch.cat([self._real(batch), self._fake(batch)]))
