@@ -6,6 +6,7 @@ Pixel norm stands where the paper has batch norm in the generator; the critic ha
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
+    MinibatchDeviation,
     PixelNorm,
     channel_ladder,
     channels_last,
@@ -101,7 +103,7 @@ class LightweightGenerator(nn.Module):
 
 
 class _Halving(nn.Module):
-    """The mean of a convolutional path and of a pooled one (the paper's Fig. 4)."""
+    """A convolutional path and a pooled one together (the paper's Fig. 4), variance kept."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -115,11 +117,14 @@ class _Halving(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, before, H, W) -> (N, after, H/2, W/2)."""
-        return (self.main(features) + self.pooled(features)) / 2
+        return (self.main(features) + self.pooled(features)) / math.sqrt(2)
 
 
 class DescribingCritic(nn.Module):
     """A projection critic that also hands out the features that decoders start from.
+
+    It sees the deviation within its batch (Karras 2018, sec. 3), so real and fake images must not
+    meet in one.
 
     Args:
         classes: Number of classes, 1 when there are none.
@@ -138,7 +143,8 @@ class DescribingCritic(nn.Module):
         self.blocks = nn.ModuleList(
             _Halving(before, after) for before, after in itertools.pairwise(widths)
         )
-        self.gather = nn.Conv2d(widths[-1], limit, SMALLEST)
+        self.deviation = MinibatchDeviation()
+        self.gather = nn.Conv2d(widths[-1] + 1, limit, SMALLEST)
         self.score = nn.Linear(limit, 1)
         self.embed = nn.Embedding(classes, limit)
         init_leaky(self)
@@ -159,7 +165,7 @@ class DescribingCritic(nn.Module):
         for block in self.blocks:
             features = block(features)
             maps[features.shape[-1]] = features
-        phi = F.leaky_relu(self.gather(features).flatten(1), SLOPE)
+        phi = F.leaky_relu(self.gather(self.deviation(features)).flatten(1), SLOPE)
         # The head is small and its sums decide between real and fake: float32 in any precision.
         with torch.autocast(phi.device.type, enabled=False):
             phi = phi.float()

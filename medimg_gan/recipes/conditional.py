@@ -119,7 +119,7 @@ class RelativisticGan(ConditionalRecipe):
         return self.critic(images, label)
 
     def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N,) of real and fake images, in one pass."""
-        images = self.augment(torch.cat([self._real(batch), fake]))
-        real_scores, fake_scores = self._scores(images, self._label(batch).repeat(2)).chunk(2)
-        return real_scores, fake_scores
+        """Scores (N,) of real and fake images, which no critic may compare with one another."""
+        label = self._label(batch)
+        real_scores = self._scores(self.augment(self._real(batch)), label)
+        return real_scores, self._scores(self.augment(fake), label)

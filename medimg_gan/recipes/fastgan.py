@@ -10,7 +10,8 @@ here                paper
 ==================  =====================================================
 
 Departs from the paper: classes (a projection critic, an embedding beside the noise), the
-relativistic loss with lazy R1 and R2 of ``cgan`` for the hinge loss, an L1 distance for a
+relativistic loss with lazy R1 and R2 of ``cgan`` for the hinge loss, a critic that sees the
+deviation within its batch, an L1 distance for a
 perceptual one (its network knows photographs, not scans), pixel norm for batch norm, no noise
 inside the generator (a sample is a function of noise and label alone), an EMA decay of .995.
 """
@@ -51,7 +52,7 @@ class FastGanConfig:
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    reconstruction: float = 1.0
+    reconstruction: float = 0.3
     """Weight of the critic's reconstruction of real images."""
     augment: float = 0.3
     """Chance that DiffAugment moves an image before the critic sees it."""
@@ -87,12 +88,12 @@ class FastGan(RelativisticGan):
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """softplus(-(D(x) - D(G(z)))) + L_recons of the real images."""
+        label, real = self._label(batch), self.augment(batch["image"])
         with torch.no_grad():
-            images = self.augment(torch.cat([batch["image"], self._fake(batch)]))
-        scores, fine, coarse = self.critic(images, self._label(batch).repeat(2))
-        game = losses.relativistic(*scores.chunk(2))
-        count = len(batch["image"])
-        reconstruction = self._reconstruction(images[:count], fine[:count], coarse[:count])
+            fake = self.augment(self._fake(batch))
+        scores, fine, coarse = self.critic(real, label)
+        game = losses.relativistic(scores, self._scores(fake, label))
+        reconstruction = self._reconstruction(real, fine, coarse)
         logs = {"critic/loss": game.detach(), "critic/reconstruction": reconstruction.detach()}
         return game + self.config.reconstruction * reconstruction, logs
 

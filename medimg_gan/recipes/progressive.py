@@ -101,9 +101,3 @@ class Progressive(RelativisticGan):
 
     def _scores(self, images: Tensor, label: Tensor) -> Tensor:
         return self.critic(images, label, self.stage)
-
-    def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of real and fake images, which the critic must not compare with one another."""
-        label = self._label(batch)
-        real_scores = self._scores(self.augment(self._real(batch)), label)
-        return real_scores, self._scores(self.augment(fake), label)

@@ -100,8 +100,8 @@ class VaeGan(ConditionalRecipe):
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """softplus(-D(x)) + softplus(D(Dec(z))) / 2 + softplus(D(Dec(Enc(x)))) / 2."""
         with torch.no_grad():
-            fake = torch.cat([self._fake(batch), self._reconstructed(batch)])
-        loss = losses.non_saturating_critic(*self._both_scored(batch, fake))
+            fakes = (self._fake(batch), self._reconstructed(batch))
+        loss = losses.non_saturating_critic(*self._both_scored(batch, *fakes))
         return loss, {"critic/loss": loss.detach()}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
@@ -126,8 +126,10 @@ class VaeGan(ConditionalRecipe):
         label = self._label(batch)
         found = self._reconstructed(batch)
         error, _ = self._unlikeness(found, batch, label)
-        images = self.augment(torch.cat([self._fake(batch), found]))
-        game = losses.non_saturating_generator(self.critic(images, label.repeat(2))[0])
+        scores = [
+            self.critic(self.augment(images), label)[0] for images in (self._fake(batch), found)
+        ]
+        game = losses.non_saturating_generator(torch.cat(scores))
         return self.config.likeness * error + game, {"generator/loss": game.detach()}
 
     @torch.no_grad()
@@ -148,9 +150,10 @@ class VaeGan(ConditionalRecipe):
         values = wanted[0].numel()
         return calibrated_error(self.critic(found, label)[1], wanted) / values, values
 
-    def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of the real images (N,) and of the fakes, of which there may be k N."""
-        real, label = batch["image"], self._label(batch)
-        repeats = 1 + len(fake) // len(real)
-        scores = self.critic(self.augment(torch.cat([real, fake])), label.repeat(repeats))[0]
-        return scores[: len(real)], scores[len(real) :]
+    def _both_scored(self, batch: Batch, *fakes: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of the real images (N,) and of all fakes, none compared with another kind."""
+        label = self._label(batch)
+        real, *made = [
+            self.critic(self.augment(images), label)[0] for images in (batch["image"], *fakes)
+        ]
+        return real, torch.cat(made)

@@ -49,8 +49,12 @@ def test_every_excitation_matters():
         before = after
 
 
-def test_score_and_description_do_not_depend_on_the_batch():
-    critic = DescribingCritic(2, 1, 32, 4, 8)
-    images, label = torch.randn(4, 1, 32, 32), torch.tensor([0, 1, 0, 1])
-    for together, alone in zip(critic(images, label), critic(images[:1], label[:1]), strict=True):
-        torch.testing.assert_close(together[:1], alone)
+def test_the_critic_compares_scores_but_describes_each_image_by_itself():
+    torch.manual_seed(0)
+    critic = DescribingCritic(1, 1, 32, 4, 8)
+    image, label = torch.randn(1, 1, 32, 32), torch.zeros(4).long()
+    alike = critic(image.expand(4, -1, -1, -1), label)
+    mixed = critic(torch.cat([image, torch.randn(3, 1, 32, 32)]), label)
+    for features, others in zip(alike[1:], mixed[1:], strict=True):
+        torch.testing.assert_close(features[0], others[0])
+    assert not torch.allclose(alike[0][0], mixed[0][0], atol=1e-3)
