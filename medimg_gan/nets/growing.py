@@ -86,7 +86,9 @@ class GrowingGenerator(_Growing):
             )
             for before, after in itertools.pairwise(widths)
         )  # fmt: skip
-        self.images = nn.ModuleList(nn.Conv2d(after, channels, 1) for after in widths[1:])
+        self.images = nn.ModuleList(
+            nn.Conv2d(after, channels, 3, padding=1) for after in widths[1:]
+        )
         init_leaky(self)
 
     def forward(self, noise: Tensor, label: Tensor, stage: float) -> Tensor:

@@ -93,7 +93,7 @@ class RelativisticGan(ConditionalRecipe):
             images = self.augment(torch.cat([self._real(batch), self._fake(batch)]))
         # The mean over real and fake together is half of R1 + R2.
         half = losses.zero_centred_penalty(lambda both: self._scores(both, label), images)
-        gamma = self.config.gamma * (images.shape[-1] / 64) ** 2
+        gamma = self.config.gamma * (self.spec.size / 64) ** 2
         return self.config.penalty_every * gamma * half, {"critic/r1_r2": 2 * half.detach()}
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:

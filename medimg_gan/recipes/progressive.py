@@ -47,9 +47,9 @@ class ProgressiveConfig:
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.02
+    gamma: float = 0.5
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 16
+    penalty_every: int = 4
     """Steps between penalties; the weight is scaled up by it."""
     grown_at: float = 0.5
     """Part of the training by which the full size is reached."""

@@ -42,9 +42,9 @@ class StyleGan3Config:
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.02
+    gamma: float = 0.5
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 16
+    penalty_every: int = 4
     """Steps between penalties; the weight is scaled up by it."""
     truncation: float = 1.0
     """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
