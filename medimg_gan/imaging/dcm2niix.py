@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.util import Finalize
@@ -68,6 +69,9 @@ class Part:
     def voxels(self) -> int:
         """Of all its volumes."""
         return math.prod(self.shape) * self.volumes
+
+
+PartsOf = Callable[[tuple[Path, ...], PhilipsScaling], list[Part]]
 
 
 def parts_of(paths: tuple[Path, ...], scaling: PhilipsScaling) -> list[Part]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
+from pydicom.datadict import dictionary_description
 
 from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging.dicom_kind import (
     ENHANCED,
-    LeftOutError,
     class_name,
     image_type,
     is_colour,
@@ -20,14 +22,21 @@ from medimg_gan.imaging.dicom_kind import (
     refuse_what_is_no_scan,
     unit_of,
 )
+from medimg_gan.imaging.dicom_parse import parsed
+from medimg_gan.imaging.untrusted import refused
 
+Value = TypeVar("Value")
+
+LARGEST_MM = 1e6
+"""No scanner reaches a kilometre; a larger number is damaged, and would overflow later."""
 TAGS = """
     SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality PatientID SeriesInstanceUID
     SeriesNumber AcquisitionNumber InstanceNumber EchoTime EchoNumbers ImagePositionPatient
     ImageOrientationPatient PixelSpacing ImagerPixelSpacing SliceThickness SpacingBetweenSlices
     SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored
     PixelRepresentation RescaleSlope RescaleIntercept RescaleType SharedFunctionalGroupsSequence
-    PerFrameFunctionalGroupsSequence
+    PerFrameFunctionalGroupsSequence ModalityLUTSequence RealWorldValueMappingSequence
+    BurnedInAnnotation
 """
 IMAGE_TYPE, ECHO, ACQUISITION = range(3)
 """Places in ``SliceHeader.kinds``."""
@@ -54,6 +63,8 @@ class SliceHeader:
         slope, intercept: Stored value -> real value.
         unit: "HU", "signal" or "display".
         mosaic: Whether it is a Siemens mosaic: all slices of a volume in one picture.
+        real_world: "applied" or "not applied" where there is a real-world value map, else "".
+        burned_in: Whether Burned In Annotation says that text stands in the pixels.
         fault: Why its pixels cannot be used, if they cannot.
     """
 
@@ -76,6 +87,8 @@ class SliceHeader:
     intercept: float
     unit: str
     mosaic: bool = False
+    real_world: str = ""
+    burned_in: bool = False
     fault: UnreadableError | None = None
 
 
@@ -86,20 +99,8 @@ def read_headers(path: Path) -> list[SliceHeader]:
         LeftOutError: If the file is valid but holds no scan (a report, a localiser).
         UnreadableError: If the file is damaged or of a kind that is not supported.
     """
-    try:
-        with path.open("rb") as file:
-            dataset = dcmread(
-                file, stop_before_pixels=True, specific_tags=list(TAGS.split()), force=True
-            )
-            return headers_of(dataset, path, path.stat().st_size - file.tell())
-    except (LeftOutError, UnreadableError):
-        raise
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise UnreadableError(
-            f"{path}: not a readable DICOM file",
-            observed=f"{type(error).__name__}: {error}",
-            cause="a damaged or incomplete file",
-        ) from error
+    dataset, rest = parsed(path, TAGS.split())
+    return headers_of(dataset, path, rest)
 
 
 def headers_of(dataset: Dataset, path: Path, rest: int | None = None) -> list[SliceHeader]:
@@ -110,35 +111,46 @@ def headers_of(dataset: Dataset, path: Path, rest: int | None = None) -> list[Sl
         path: Where it came from.
         rest: Bytes of the file behind the header, if only that was read.
     """
-    refuse_what_is_no_scan(dataset, path)
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    fault = pixel_fault(dataset, path, frames, rest)
-    if dataset.SOPClassUID in ENHANCED:
-        return [_enhanced(dataset, path, index, fault) for index in range(frames)]
-    if frames > 1:
-        raise UnreadableError(
-            f"{path}: {frames} frames in a {class_name(dataset)}",
-            cause="a film or a multi-frame picture without geometry",
-            fix="export single frames",
-        )
-    colour = is_colour(dataset)
+    with refused(path, "damaged header"):
+        refuse_what_is_no_scan(dataset, path)
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        fault = pixel_fault(dataset, path, frames, rest)
+        if dataset.SOPClassUID in ENHANCED:
+            _refuse_missing_frames(dataset, path, frames)
+            return [_enhanced(dataset, path, index, fault) for index in range(frames)]
+        if frames != 1:
+            raise UnreadableError(
+                f"{path}: {frames} frames in a {class_name(dataset)}",
+                cause="a film or a multi-frame picture without geometry",
+                fix="export single frames",
+            )
+        return [_classic(dataset, path, fault)]
+
+
+def _classic(dataset: Dataset, path: Path, fault: UnreadableError | None) -> SliceHeader:
     # Geometry of colour pictures is that of a screen, not of the patient.
-    place = None if colour else dataset.get("ImagePositionPatient")
-    plane = None if colour else dataset.get("ImageOrientationPatient")
-    spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
-    return [
-        SliceHeader(
-            **_shared(dataset, path, fault),
-            frame=0,
-            number=_whole(dataset.get("InstanceNumber")),
-            position=_floats(place, 3, path),
-            orientation=_floats(plane, 6, path),
-            pixel_spacing=None if colour else _floats(spacing, 2, path),
-            thickness=_number(dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")),
-            slope=_number(dataset.get("RescaleSlope")) or 1.0,
-            intercept=_number(dataset.get("RescaleIntercept")) or 0.0,
+    place = Dataset() if is_colour(dataset) else dataset
+    spacing = "PixelSpacing" if dataset.get("PixelSpacing") else "ImagerPixelSpacing"
+    thickness = "SpacingBetweenSlices" if dataset.get("SpacingBetweenSlices") else "SliceThickness"
+    return SliceHeader(
+        **_shared(dataset, path, fault),
+        **_rescale(dataset, dataset, path),
+        frame=0,
+        number=_read(dataset, "InstanceNumber", path, int),
+        position=_read(place, "ImagePositionPatient", path, partial(_floats, count=3)),
+        orientation=_read(place, "ImageOrientationPatient", path, partial(_floats, count=6)),
+        pixel_spacing=_read(place, spacing, path, _spacing),
+        thickness=_read(dataset, thickness, path, _distance),
+    )
+
+
+def _refuse_missing_frames(dataset: Dataset, path: Path, frames: int) -> None:
+    groups = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+    if frames != groups:
+        raise UnreadableError(
+            f"{path}: {frames} frames, but {groups} descriptions of frames",
+            cause="a damaged header",
         )
-    ]
 
 
 def _enhanced(
@@ -152,21 +164,40 @@ def _enhanced(
         return (own.get(sequence) or shared.get(sequence) or [Dataset()])[0]
 
     measures = item("PixelMeasuresSequence")
-    values = item("PixelValueTransformationSequence")
-    position = item("PlanePositionSequence").get("ImagePositionPatient")
-    plane = item("PlaneOrientationSequence").get("ImageOrientationPatient")
-    thickness = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
+    thickness = "SpacingBetweenSlices" if measures.get("SpacingBetweenSlices") else "SliceThickness"
+    place, plane = item("PlanePositionSequence"), item("PlaneOrientationSequence")
+    map_owner = own if "RealWorldValueMappingSequence" in own else shared
     return SliceHeader(
         **_shared(dataset, path, fault),
+        **_rescale(item("PixelValueTransformationSequence"), map_owner, path),
         frame=index,
         number=index + 1,
-        position=_floats(position, 3, path),
-        orientation=_floats(plane, 6, path),
-        pixel_spacing=_floats(measures.get("PixelSpacing"), 2, path),
-        thickness=_number(thickness),
-        slope=_number(values.get("RescaleSlope")) or 1.0,
-        intercept=_number(values.get("RescaleIntercept")) or 0.0,
+        position=_read(place, "ImagePositionPatient", path, partial(_floats, count=3)),
+        orientation=_read(plane, "ImageOrientationPatient", path, partial(_floats, count=6)),
+        pixel_spacing=_read(measures, "PixelSpacing", path, _spacing),
+        thickness=_read(measures, thickness, path, _distance),
     )
+
+
+def _rescale(values: Dataset, map_owner: Dataset, path: Path) -> dict[str, Any]:
+    """Slope and intercept: the modality's own, else of a linear real-world value map.
+
+    Args:
+        values: Holds the modality's rescale, if there is one.
+        map_owner: Holds Real World Value Mapping Sequence (PS3.3 C.7.6.16.2.11), if there is one.
+        path: Where it came from.
+    """
+    maps = map_owner.get("RealWorldValueMappingSequence") or []
+    rescaled = "ModalityLUTSequence" in values or values.get("RescaleSlope") not in (None, "")
+    if len(maps) == 1 and "RealWorldValueSlope" in maps[0] and not rescaled:
+        slope = _read(maps[0], "RealWorldValueSlope", path, _finite)
+        intercept = _read(maps[0], "RealWorldValueIntercept", path, _finite)
+        return {"slope": slope or 1.0, "intercept": intercept or 0.0, "real_world": "applied"}
+    return {
+        "slope": _read(values, "RescaleSlope", path, _finite) or 1.0,
+        "intercept": _read(values, "RescaleIntercept", path, _finite) or 0.0,
+        "real_world": "not applied" if maps else "",
+    }
 
 
 def _shared(dataset: Dataset, path: Path, fault: UnreadableError | None) -> dict[str, Any]:
@@ -182,28 +213,51 @@ def _shared(dataset: Dataset, path: Path, fault: UnreadableError | None) -> dict
             f"{dataset.get('EchoTime')} {dataset.get('EchoNumbers')}",
             str(dataset.get("AcquisitionNumber")),
         ),
-        "series_number": str(dataset.get("SeriesNumber") or ""),
+        "series_number": str(_read(dataset, "SeriesNumber", path, int) or ""),
         "size": (int(dataset.Rows), int(dataset.Columns)),
         "unit": unit_of(dataset),
         "mosaic": "MOSAIC" in image_type(dataset),
+        "burned_in": str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES",
         "fault": fault,
     }
 
 
-def _number(value: Any) -> float | None:
-    return None if value in (None, "") else float(value)
-
-
-def _whole(value: Any) -> int | None:
-    return None if value in (None, "") else int(value)
-
-
-def _floats(values: Any, count: int, path: Path) -> tuple[float, ...] | None:
-    if values in (None, ""):
-        return None
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+def _read(
+    dataset: Dataset, keyword: str, path: Path, convert: Callable[[Any], Value]
+) -> Value | None:
+    """An attribute's value, None where it is absent or empty; a damaged one is not quoted."""
+    try:
+        value = dataset.get(keyword)
+        return None if value is None or value == "" else convert(value)
+    except Exception:
         raise UnreadableError(
-            f"{path}: damaged geometry", observed=f"{numbers}, expected {count} numbers"
-        )
+            f"{path}: damaged header",
+            observed=f"{dictionary_description(keyword)} is not what it should be",
+            fix="copy or export it again",
+        ) from None
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _distance(value: Any) -> float:
+    """In mm; a negative one tells a direction, which positions tell better."""
+    return abs(_floats([value], 1)[0])
+
+
+def _floats(values: Any, count: int) -> tuple[float, ...]:
+    numbers = tuple(_finite(value) for value in values)
+    if len(numbers) != count or max(map(abs, numbers)) > LARGEST_MM:
+        raise ValueError
+    return numbers
+
+
+def _spacing(values: Any) -> tuple[float, ...]:
+    numbers = _floats(values, 2)
+    if min(numbers) <= 0:
+        raise ValueError
     return numbers

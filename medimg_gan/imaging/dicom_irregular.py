@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from medimg_gan.errors import DicomGeometryError
 from medimg_gan.imaging import dcm2niix, orientation
-from medimg_gan.imaging.dcm2niix import Part
+from medimg_gan.imaging.dcm2niix import Part, PartsOf
 from medimg_gan.imaging.dicom_geometry import (
     GapError,
     IrregularError,
@@ -78,13 +78,16 @@ def _in_time(headers: list[SliceHeader], error: IrregularError) -> list[list[Sli
     return [[header for _, header in volume] for volume in zip(*in_order, strict=True)]
 
 
-def converted(base: Series, headers: list[SliceHeader], error: IrregularError) -> list[Series]:
+def converted(
+    base: Series, headers: list[SliceHeader], error: IrregularError, parts_of: PartsOf
+) -> list[Series]:
     """The series that dcm2niix makes of the slices, one for each volume that is to be read.
 
     Args:
         base: What all of them share.
         headers: The slices.
         error: Why they form no single regular volume; raised where the options refuse it.
+        parts_of: Tells what dcm2niix makes of files.
 
     Raises:
         DicomGeometryError: ``error``, or that not every slice went into the volumes.
@@ -92,7 +95,7 @@ def converted(base: Series, headers: list[SliceHeader], error: IrregularError) -
     """
     _refuse_unless_wanted(headers, error, base.options)
     paths = tuple(sorted(base.paths))
-    parts = dcm2niix.parts_of(paths, base.options.philips_scaling)
+    parts = parts_of(paths, base.options.philips_scaling)
     _refuse_loss(headers, parts, error)
     wanted = [part for part in parts if part.resampled == _resampled(error, base.options)]
     if not wanted:

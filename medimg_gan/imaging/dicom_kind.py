@@ -8,6 +8,7 @@ from pydicom import Dataset, uid
 from pydicom.pixels.utils import get_expected_length
 
 from medimg_gan.errors import UnreadableError
+from medimg_gan.imaging.untrusted import LeftOutError, grows_too_much
 
 ENHANCED = (
     uid.EnhancedCTImageStorage,
@@ -28,10 +29,6 @@ LARGEST = 2**31
 """Voxels of one file beyond which a header is taken for damaged."""
 
 
-class LeftOutError(Exception):
-    """A valid DICOM file that holds no scan; the text says what it is."""
-
-
 def refuse_what_is_no_scan(dataset: Dataset, path: Path) -> None:
     """Let only images of a scan pass.
 
@@ -42,8 +39,8 @@ def refuse_what_is_no_scan(dataset: Dataset, path: Path) -> None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
         raise LeftOutError("a DICOMDIR")
     if "SOPClassUID" not in dataset:
-        kind = uid.UID(dataset.file_meta.get("MediaStorageSOPClassUID", "")).name
-        if kind:
+        if "MediaStorageSOPClassUID" in dataset.file_meta:
+            kind = _known_name(dataset.file_meta.MediaStorageSOPClassUID, "file")
             raise LeftOutError(f"no scan in this {kind}")
         raise UnreadableError(
             f"{path}: not a DICOM file", observed="no SOP class", cause="a damaged file"
@@ -71,12 +68,19 @@ def pixel_fault(
         return UnreadableError(
             f"{path}: the header claims {voxels} pixels", cause="a damaged header"
         )
-    syntax = uid.UID(dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian))
-    # Compressed files may be shorter than their pixels.
-    plain = not (syntax.is_private or syntax.is_compressed or syntax.is_deflated)
-    if not plain or rest is None:
+    syntax, expected = transfer_syntax(dataset), get_expected_length(dataset)
+    if syntax.is_private or syntax.is_compressed or syntax.is_deflated:
+        size = path.stat().st_size
+        if not grows_too_much(expected, size):
+            return None
+        return UnreadableError(
+            f"{path}: the header claims {expected >> 20} MiB of pixels",
+            observed=f"compressed into a file of {size} bytes",
+            cause="a damaged header, or a file made to fill memory",
+        )
+    if rest is None:
         return None
-    expected, found = get_expected_length(dataset), max(0, rest - _tag_length(syntax))
+    found = max(0, rest - _tag_length(syntax))
     if found >= expected:
         return None
     return UnreadableError(
@@ -118,4 +122,20 @@ def image_type(dataset: Dataset) -> list[str]:
 
 def class_name(dataset: Dataset) -> str:
     """The storage class in words."""
-    return uid.UID(str(dataset.SOPClassUID)).name
+    return _known_name(dataset.SOPClassUID, "file of an unknown class")
+
+
+def transfer_syntax(dataset: Dataset) -> uid.UID:
+    """How the data set is encoded; implicit little endian where nothing says it."""
+    return uid.UID(str(dataset.file_meta.get("TransferSyntaxUID") or uid.ImplicitVRLittleEndian))
+
+
+def syntax_name(dataset: Dataset) -> str:
+    """The transfer syntax in words."""
+    return _known_name(transfer_syntax(dataset), "an unknown transfer syntax")
+
+
+def _known_name(value: object, unknown: str) -> str:
+    """A UID in words. One that the standard does not know is not repeated: it may be anyone's."""
+    name = uid.UID(str(value)).name
+    return unknown if name == str(value) else name

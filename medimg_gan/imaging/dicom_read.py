@@ -8,20 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom import Dataset, dcmread, uid
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_modality_lut
 
 from medimg_gan.errors import UnreadableError
 from medimg_gan.imaging import orientation
 from medimg_gan.imaging.dicom_header import SliceHeader, headers_of
-from medimg_gan.imaging.dicom_kind import LeftOutError
+from medimg_gan.imaging.dicom_kind import syntax_name
+from medimg_gan.imaging.dicom_parse import parsed
+from medimg_gan.imaging.dicom_pixels import stored_frames
 from medimg_gan.imaging.dicom_series import checked_stack
 from medimg_gan.imaging.picture import luminance
 from medimg_gan.imaging.series import DICOM_MODALITIES
+from medimg_gan.imaging.untrusted import LeftOutError, refused
 from medimg_gan.imaging.volume import Volume
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
+
+MOST_RESCALES = 16
+"""Different slopes of one series up to which they are told in the provenance."""
 
 
 def read_dicom(paths: Sequence[Path], modality: str = "") -> Volume:
@@ -41,8 +47,8 @@ def read_dicom(paths: Sequence[Path], modality: str = "") -> Volume:
         UnreadableError: If a file is damaged or its compression is not supported.
         DicomGeometryError: If the slices do not form one regular volume.
     """
-    datasets = {path: _dataset(path) for path in paths}
-    syntaxes = {_syntax(dataset) for dataset in datasets.values()}
+    datasets = {path: parsed(path)[0] for path in paths}
+    syntaxes = {syntax_name(dataset) for dataset in datasets.values()}
     grid = checked_stack(
         [header for path, dataset in datasets.items() for header in _headers(dataset, path)]
     )
@@ -52,10 +58,11 @@ def read_dicom(paths: Sequence[Path], modality: str = "") -> Volume:
     array = np.empty(grid.shape[::-1], np.float32)  # slices first: each is one run of memory
     for path, mine in places.items():
         dataset = datasets.pop(path)  # its pixels are let go once they are decoded
-        frames = _stored_frames(dataset, path)
-        for place in mine:
-            header = grid.slices[place]
-            array[place] = _real_values(frames[header.frame], dataset, header)
+        frames = stored_frames(dataset, path)
+        with refused(path, "damaged values"), np.errstate(over="ignore", invalid="ignore"):
+            for place in mine:
+                header = grid.slices[place]
+                array[place] = _real_values(frames[header.frame], dataset, header)
     _fill_padding(array, paths[0])
     first = grid.slices[0]
     turned, affine = orientation.reoriented(array.T, grid.affine, "RAS")
@@ -69,44 +76,28 @@ def read_dicom(paths: Sequence[Path], modality: str = "") -> Volume:
             "format": "dicom",
             "transfer_syntax": ", ".join(sorted(syntaxes)),
             "slices": str(len(grid.slices)),
+            **_about_values(grid.slices),
         },
     )
-
-
-def _dataset(path: Path) -> Dataset:
-    try:
-        return dcmread(path, force=True)
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise UnreadableError(
-            f"{path}: not a readable DICOM file", observed=_said(error), cause="a damaged file"
-        ) from error
 
 
 def _headers(dataset: Dataset, path: Path) -> list[SliceHeader]:
     try:
         return headers_of(dataset, path)
     except LeftOutError as error:
-        raise UnreadableError(f"{path}: {error}") from error
-    except UnreadableError:
-        raise
-    except Exception as error:  # wrong types in single attributes
-        raise UnreadableError(f"{path}: damaged header", observed=_said(error)) from error
+        raise UnreadableError(f"{path}: {error}") from None
 
 
-def _stored_frames(dataset: Dataset, path: Path) -> np.ndarray:
-    """(frames, rows, columns[, 3]) as stored, colour as RGB."""
-    try:
-        stored = dataset.pixel_array
-        if dataset.PhotometricInterpretation == "PALETTE COLOR":
-            stored = apply_color_lut(stored, dataset)
-    except Exception as error:  # every decoder has errors of its own
-        raise UnreadableError(
-            f"{path}: pixels cannot be decoded ({_syntax(dataset)})",
-            observed=_said(error),
-            cause="a truncated file, or a compression that is not supported",
-            fix="export the series again, uncompressed if need be",
-        ) from error
-    return stored if int(dataset.get("NumberOfFrames") or 1) > 1 else stored[np.newaxis]
+def _about_values(slices: Sequence[SliceHeader]) -> dict[str, str]:
+    """Slopes and intercepts, by which a writer can keep values exact; real-world value maps."""
+    pairs = sorted({(header.slope, header.intercept) for header in slices})
+    about = {}
+    if len(pairs) <= MOST_RESCALES:
+        about["rescale"] = "; ".join(f"{slope!r} {intercept!r}" for slope, intercept in pairs)
+    maps = {header.real_world for header in slices} - {""}
+    if maps:
+        about["real_world_values"] = ", ".join(sorted(maps))
+    return about
 
 
 def _real_values(stored: np.ndarray, dataset: Dataset, header: SliceHeader) -> FloatArray:
@@ -121,6 +112,10 @@ def _real_values(stored: np.ndarray, dataset: Dataset, header: SliceHeader) -> F
         values = _rescaled(stored, header)
     if dataset.PhotometricInterpretation == "MONOCHROME1" and header.unit != "HU":
         values = _rescaled(_stored_range(dataset), header).sum(dtype=np.float32) - values
+    if not np.isfinite(values).all():
+        raise UnreadableError(
+            f"{header.path}: values beyond float32", cause="a damaged slope or intercept"
+        )
     padding = _padding(stored, dataset)
     if padding is not None:
         values[padding] = np.nan
@@ -128,7 +123,7 @@ def _real_values(stored: np.ndarray, dataset: Dataset, header: SliceHeader) -> F
 
 
 def _rescaled(stored: np.ndarray, header: SliceHeader) -> FloatArray:
-    if header.slope == 1:
+    if header.slope == 1 and header.intercept.is_integer():
         return stored.astype(np.float32) + np.float32(header.intercept)
     return (stored * header.slope + header.intercept).astype(np.float32)
 
@@ -166,11 +161,3 @@ def _fill_padding(array: FloatArray, path: Path) -> None:
     if padded.all():
         raise UnreadableError(f"{path.parent}: nothing but padding")
     array[padded] = np.nanmin(array)
-
-
-def _syntax(dataset: Dataset) -> str:
-    return uid.UID(dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian)).name
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medimg_gan.errors import DicomGeometryError, UnreadableError
-from medimg_gan.imaging import dicom_irregular, orientation
+from medimg_gan.imaging import dcm2niix, dicom_irregular, orientation
+from medimg_gan.imaging.dcm2niix import PartsOf
 from medimg_gan.imaging.dicom_geometry import (
     IrregularError,
     MosaicError,
@@ -37,16 +38,31 @@ SCANNERS = ("CT", "MR", "PT")
 """Modalities whose images belong into volumes: several without geometry are refused."""
 
 
+@dataclass(frozen=True)
+class How:
+    """What sorting needs to know beside the slices.
+
+    Attributes:
+        root: Folders below it may tell the modality where DICOM does not.
+        modality: Overrides what files and folders say, unless "".
+        options: What to do with slices that form no single regular volume.
+        parts_of: Tells what dcm2niix makes of files; one that remembers need not ask it.
+    """
+
+    root: Path
+    modality: str = ""
+    options: ReadOptions = DEFAULTS
+    parts_of: PartsOf = dcm2niix.parts_of
+
+
 def sort_into_series(
-    headers: Iterable[SliceHeader], root: Path, modality: str, options: ReadOptions = DEFAULTS
+    headers: Iterable[SliceHeader], how: How
 ) -> tuple[list[Series], list[Problem]]:
     """Every series that forms a volume, and a problem for each that does not.
 
     Args:
-        headers: All slices found below ``root``, in any order.
-        root: Folders below it may tell the modality where DICOM does not.
-        modality: Overrides what files and folders say, unless "".
-        options: What to do with slices that form no single regular volume.
+        headers: All slices found below ``how.root``, in any order.
+        how: How to read them.
     """
     unique, problems = _without_copies(headers)
     series: list[Series] = []
@@ -55,7 +71,7 @@ def sort_into_series(
         problems += odd
         for part in (part for plane in planes for part in _by_kind(plane)):
             try:
-                series += _series_of(part, root, modality, options)
+                series += _series_of(part, how)
             except (DicomGeometryError, UnreadableError) as error:
                 problems.append(Problem(part[0].path.parent, error.one_line()))
     return series, problems
@@ -202,49 +218,49 @@ def _by_kind(plane: list[SliceHeader]) -> list[list[SliceHeader]]:
     return [plane]
 
 
-def _series_of(
-    headers: list[SliceHeader], root: Path, modality: str, options: ReadOptions, *notes: str
-) -> list[Series]:
+def _series_of(headers: list[SliceHeader], how: How, *notes: str) -> list[Series]:
     """One series of a regular stack; what the options make of any other."""
     try:
         grid = checked_stack(headers)
     except IrregularError as error:
-        if parts := dicom_irregular.regular_parts(headers, error, options):
+        if parts := dicom_irregular.regular_parts(headers, error, how.options):
             return [
-                series
-                for part, note in parts
-                for series in _series_of(part, root, modality, options, *notes, note)
+                series for part, note in parts for series in _series_of(part, how, *notes, note)
             ]
-        base = _described(headers, root, modality, options, notes)
-        return dicom_irregular.converted(base, headers, error)
-    base = _described(list(grid.slices), root, modality, options, notes)
+        base = _described(headers, how, notes)
+        return dicom_irregular.converted(base, headers, error, how.parts_of)
+    base = _described(list(grid.slices), how, notes)
     shape, affine = orientation.grid_in_ras(grid.shape, grid.affine)
     return [replace(base, shape=shape, spacing=orientation.spacing_of(affine))]
 
 
-def _described(
-    headers: list[SliceHeader],
-    root: Path,
-    modality: str,
-    options: ReadOptions,
-    notes: tuple[str, ...],
-) -> Series:
+def _described(headers: list[SliceHeader], how: How, notes: tuple[str, ...]) -> Series:
     """The series of these slices, but for its grid."""
     first = headers[0]
-    uid = first.series or first.path.relative_to(root)
+    uid = first.series or first.path.relative_to(how.root)
     direction = [round(value, 2) + 0.0 for value in first.orientation or ()]
     image = min(header.image for header in headers)
     return Series(
         key=short_key(uid, first.series_number, image, first.size, direction, first.kinds, *notes),
         paths=tuple(dict.fromkeys(header.path for header in headers)),
         format="dicom",
-        modality=modality
+        modality=how.modality
         or DICOM_MODALITIES.get(first.modality, "")
-        or modality_from_name(first.path, root),
+        or modality_from_name(first.path, how.root),
         patient=first.patient,
         shape=(0, 0, 0),
         spacing=(0.0, 0.0, 0.0),
         unit=first.unit,
-        notes=notes,
-        options=options,
+        notes=(*notes, *_remarks(headers)),
+        options=how.options,
     )
+
+
+def _remarks(headers: list[SliceHeader]) -> list[str]:
+    """What a person should know of the pixels."""
+    burned_in = any(header.burned_in for header in headers)
+    unmapped = any(header.real_world == "not applied" for header in headers)
+    return [
+        *(["burned-in annotation: text in the pixels may name the patient"] if burned_in else []),
+        *(["a real-world value map is not applied: rescale goes before it"] if unmapped else []),
+    ]

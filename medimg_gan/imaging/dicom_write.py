@@ -6,6 +6,7 @@ nothing is ever copied from a patient's file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.valuerep import format_number_as_ds
 
-from medimg_gan.errors import DataError, DicomGeometryError
+from medimg_gan.errors import DicomGeometryError
 from medimg_gan.files import new_folder
 from medimg_gan.imaging import orientation
+from medimg_gan.imaging.dicom_values import StoredValues, in_16_bits
 from medimg_gan.imaging.volume import Volume
 
 if TYPE_CHECKING:
@@ -40,10 +42,11 @@ def write_dicom(
     series_seed: str = "",
     series_number: int = 1,
 ) -> list[Path]:
-    """Write one series, int16 with Rescale Slope and Intercept.
+    """Write one series, 16 bits with Rescale Slope and Intercept.
 
-    HU are rounded to whole numbers (slope 1). Other signals that are whole numbers and fit are
-    kept exactly; the rest are scaled by one slope for the whole series, zero staying zero.
+    Values are kept exactly wherever 16 bits can (:func:`in_16_bits`): whole numbers, and whatever
+    was read from DICOM. Else HU are rounded to whole numbers and signals to 1/32767 of the
+    largest, which Derivation Description then says.
 
     Args:
         volume: Values and geometry. A volume read from DICOM gets its own slice direction again;
@@ -66,16 +69,19 @@ def write_dicom(
     array, affine = orientation.reoriented(volume.array, volume.affine, _axes(volume))
     affine = orientation.LPS_TO_RAS @ affine
     slices = np.ascontiguousarray(array.T)  # slices, rows, columns
-    stored, slope = _to_int16(slices, volume.unit, folder)
+    stored = in_16_bits(slices, volume, folder)
     common = _series(
         volume, description, synthetic, template_patient, study_seed, series_seed, series_number
     )
     _add_plane(common, affine, folder)
-    _add_pixel_description(common, stored, slope, volume.unit)
-    names = [f"{index + 1:04d}.dcm" for index in range(len(stored))]
+    _add_pixel_description(common, stored.pixels, volume.unit)
+    _add_window(common, slices, volume.unit)
+    if stored.loss:
+        common.DerivationDescription += f"; values {stored.loss}"
+    names = [f"{index + 1:04d}.dcm" for index in range(len(slices))]
     with new_folder(folder) as aside:
         for index, name in enumerate(names):
-            image = _image(common, stored[index], affine, index, series_seed)
+            image = _image(common, stored, affine, index, series_seed)
             image.save_as(aside / name, enforce_file_format=True)
     return [folder / name for name in names]
 
@@ -83,23 +89,6 @@ def write_dicom(
 def _axes(volume: Volume) -> str:
     own = volume.stored
     return own if volume.provenance.get("format") == "dicom" else STANDARD_AXES[own[2]]
-
-
-def _to_int16(array: FloatArray, unit: str, folder: Path) -> tuple[np.ndarray, float]:
-    """Stored values of the same shape, and slope: ``array`` is near ``stored * slope``."""
-    largest = float(np.abs(array).max(initial=0))
-    if not np.isfinite(largest):
-        raise DataError(f"{folder}: NaN or infinite values cannot be written as DICOM")
-    if unit == "HU" and largest >= 2**15:
-        raise DataError(
-            f"{folder}: CT numbers do not fit into 16 bits",
-            observed=f"the largest is {largest:g} HU, expected below 32768",
-            cause="values that are not HU",
-        )
-    whole = largest < 2**15 and np.array_equal(array, np.rint(array))
-    slope = 1.0 if unit == "HU" or whole else float(format_number_as_ds(largest / 32767))
-    # A slope written with fewer digits may end a hair too small: hence the clip.
-    return np.clip(np.rint(array / slope), -32768, 32767).astype(np.int16), slope
 
 
 def _uid(*seed: str) -> uid.UID:
@@ -198,30 +187,32 @@ def _add_plane(series: Dataset, affine: FloatArray, folder: Path) -> None:
     series.SliceThickness = series.SpacingBetweenSlices = _decimals([spacing[2]])[0]
 
 
-def _add_pixel_description(series: Dataset, stored: np.ndarray, slope: float, unit: str) -> None:
+def _add_pixel_description(series: Dataset, pixels: np.ndarray, unit: str) -> None:
     series.SamplesPerPixel = 1
     series.PhotometricInterpretation = "MONOCHROME2"
-    series.Rows, series.Columns = stored.shape[1:]
+    series.Rows, series.Columns = pixels.shape[1:]
     series.BitsAllocated = series.BitsStored = 16
     series.HighBit = 15
-    series.PixelRepresentation = 1
+    series.PixelRepresentation = int(np.issubdtype(pixels.dtype, np.signedinteger))
     series.BurnedInAnnotation = "NO"
-    series.RescaleIntercept = "0"
-    series.RescaleSlope = format_number_as_ds(slope)
     series.RescaleType = {"HU": "HU", "display": "DISPLAY"}.get(unit, "US")
-    low, high = (-160.0, 240.0) if unit == "HU" else (0.0, float(stored.max()) * slope)
+
+
+def _add_window(series: Dataset, slices: FloatArray, unit: str) -> None:
+    low, high = (-160.0, 240.0) if unit == "HU" else (0.0, float(slices.max()))
     series.WindowCenter = format_number_as_ds((low + high) / 2)
     series.WindowWidth = format_number_as_ds(max(high - low, 1.0))
 
 
 def _image(
-    common: Dataset, pixels: np.ndarray, affine: FloatArray, index: int, series_seed: str
+    common: Dataset, stored: StoredValues, affine: FloatArray, index: int, series_seed: str
 ) -> Dataset:
     image = Dataset(common)
     image.SOPInstanceUID = _uid(series_seed, "image", str(index))
     image.InstanceNumber = index + 1
     image.ImagePositionPatient = _decimals(affine[:3, 3] + index * affine[:3, 2])
-    image.PixelData = pixels.astype("<i2").tobytes()
+    image.RescaleSlope, image.RescaleIntercept = _decimals(stored.rescale[index])
+    image.PixelData = stored.pixels[index].astype(stored.pixels.dtype.newbyteorder("<")).tobytes()
     image.file_meta = FileMetaDataset()
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
@@ -229,6 +220,6 @@ def _image(
     return image
 
 
-def _decimals(numbers: list[float] | FloatArray) -> list[str]:
+def _decimals(numbers: Iterable[float]) -> list[str]:
     """Decimal Strings of at most 16 characters."""
     return [format_number_as_ds(float(number)) for number in numbers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+LARGEST = 2**26
+"""Pixels beyond which a header is taken for damaged; a radiograph has 2^24."""
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue (ITU-R BT.601)."""
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I", "F")
 """Pillow's names for more than 8 bits of grey."""
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters is refused; floods help nobody
+
 EXIF_ORIENTATION = 0x0112
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -27,7 +33,10 @@ TURNED = (5, 6, 7, 8)
 
 def luminance(colour: np.ndarray) -> FloatArray:
     """(H, W, 3 or 4) red, green, blue of any range -> (H, W) float32 of the same range."""
-    return (colour[..., :3] @ LUMINANCE).astype(np.float32)
+    grey = np.empty(colour.shape[:-1], np.float32)
+    for row, values in zip(grey, colour, strict=True):  # at once it would take 9 times the memory
+        row[:] = values[:, :3] @ LUMINANCE
+    return grey
 
 
 def picture_shape(path: Path) -> tuple[int, int, int]:
@@ -41,8 +50,13 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
             frames = getattr(image, "n_frames", 1)
             width, height = image.size
             turned = image.getexif().get(EXIF_ORIENTATION) in TURNED
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        raise _unreadable(path, error) from None
+    if width * height > LARGEST:
+        raise UnreadableError(
+            f"{path}: the header claims {width} x {height} pixels",
+            cause="a damaged header, or a file made to fill memory",
+        )
     if frames > 1:
         raise UnreadableError(
             f"{path}: {frames} pictures in one file",
@@ -76,8 +90,8 @@ def read_picture(path: Path, modality: str = "") -> Volume:
             unit = "signal" if upright.mode in DEEP_MODES else "display"
             deep_or_grey = upright.mode in (*DEEP_MODES, "L")
             pixels = np.asarray(upright if deep_or_grey else upright.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    except Exception as error:
+        raise _unreadable(path, error) from None
     values = luminance(pixels) if pixels.ndim == 3 else pixels.astype(np.float32)
     if not np.isfinite(values).all():
         raise UnreadableError(f"{path}: NaN or infinite values")
@@ -108,6 +122,6 @@ def write_picture(image: FloatArray, path: Path) -> Path:
 def _unreadable(path: Path, error: Exception) -> UnreadableError:
     return UnreadableError(
         f"{path}: not a readable picture",
-        observed=" ".join(str(error).split()),
+        observed=getattr(error, "strerror", None) or type(error).__name__,
         cause="a damaged or truncated file",
     )

@@ -12,12 +12,12 @@ from typing import TypeAlias
 import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import dcm2niix, nifti, orientation, picture
+from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
+from medimg_gan.imaging.dcm2niix import PartsOf
 from medimg_gan.imaging.dicom_geometry import IrregularError
 from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
-from medimg_gan.imaging.dicom_kind import LeftOutError
 from medimg_gan.imaging.dicom_read import read_dicom
-from medimg_gan.imaging.dicom_series import sort_into_series
+from medimg_gan.imaging.dicom_series import How, sort_into_series
 from medimg_gan.imaging.series import (
     Problem,
     Series,
@@ -26,6 +26,7 @@ from medimg_gan.imaging.series import (
     short_key,
     volume_notes,
 )
+from medimg_gan.imaging.untrusted import LeftOutError
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
@@ -37,13 +38,13 @@ KNOWN_BUT_NOT_READ = (
     ".nhdr",
     ".mgz",
     ".mgh",
-    ".img",
     ".zip",
     ".tar",
     ".bmp",
     ".gif",
 )
 """Endings of scans or archives of scans that deserve a word instead of silence."""
+NOT_A_FILE = "not a file: a broken link, a pipe or a device"
 
 Found: TypeAlias = "list[SliceHeader] | str"
 """What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
@@ -77,6 +78,7 @@ def find_series(
     options: ReadOptions = DEFAULTS,
     *,
     look: Look = one_by_one,
+    parts_of: PartsOf = dcm2niix.parts_of,
 ) -> tuple[list[Series], list[Problem]]:
     """Every readable series below ``folder``, from headers only where headers tell enough.
 
@@ -90,6 +92,7 @@ def find_series(
         modality: Overrides what files and folder names say, unless "".
         options: What to do with gaps, tilt and time series.
         look: Reads the headers of files that may be DICOM; one that remembers need not open them.
+        parts_of: Tells what dcm2niix makes of files; one that remembers need not ask it.
 
     Returns:
         Series in the order of their first file, and problems in the order of their paths.
@@ -112,7 +115,7 @@ def find_series(
         except (OSError, UnreadableError) as error:
             problems.append(Problem(path, _reason(error)))
     headers, damaged = _all_headers(others, look)
-    found, irregular = sort_into_series(headers, root, modality, options)
+    found, irregular = sort_into_series(headers, How(root, modality, options, parts_of))
     ordered = sorted([*series, *found], key=lambda one: one.paths[0])
     return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
@@ -121,10 +124,18 @@ def read_series(series: Series) -> Volume:
     """Decode one series that :func:`find_series` found.
 
     Raises:
-        UnreadableError: If a file is damaged, not supported, or all its values are equal.
+        UnreadableError: If a file is damaged, not supported, holds 64-bit integers, or all its
+            values are equal.
         DicomGeometryError: If the slices do not form one regular volume.
     """
     volume = _decoded(series)
+    if volume.provenance.get("stored") in ("int64", "uint64"):
+        raise UnreadableError(
+            f"{series.paths[0]}: values of type {volume.provenance['stored']}",
+            observed="no scanner gives 64-bit integers",
+            cause="a mask, or an array that some tool saved without choosing a type",
+            fix="save a scan as int16 or float32; name a mask by --mask",
+        )
     lowest = float(volume.array.min())
     if lowest == float(volume.array.max()):
         raise UnreadableError(
@@ -150,7 +161,7 @@ def read_files(
 ) -> Volume:
     """Decode the files of one series, given in any order, or one folder that holds one series.
 
-    Constant volumes pass (a mask may be empty).
+    Constant volumes and 64-bit integers pass (a mask may be empty, and of any type).
 
     Args:
         paths: DICOM slices, or one NIfTI file, picture or folder.
@@ -176,7 +187,7 @@ def read_files(
         raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
     except IrregularError as error:
         headers = [header for path in paths for header in read_headers(path)]
-        found, _ = sort_into_series(headers, first.parent, modality, options)
+        found, _ = sort_into_series(headers, How(first.parent, modality, options))
         if not found:
             raise error
         return _decoded(_only(found, [], first.parent))
@@ -234,11 +245,18 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _kind_by_name(path: Path) -> str:
-    """Name the format that a file's ending tells ("nifti", "picture"), or ""."""
+    """Name the format that a file's ending tells ("nifti", "picture"), or "".
+
+    Raises:
+        UnreadableError: If what has the name of a scan is no file.
+    """
     name = path.name.lower()
-    if name.endswith(nifti.ENDINGS):
-        return "nifti"
-    return "picture" if name.endswith(picture.ENDINGS) else ""
+    nifti_name = name.endswith(nifti_file.ENDINGS)
+    if not (nifti_name or name.endswith(picture.ENDINGS)):
+        return ""
+    if not path.is_file():
+        raise UnreadableError(NOT_A_FILE)
+    return "nifti" if nifti_name else "picture"
 
 
 def _format(path: Path) -> str:
@@ -250,9 +268,15 @@ def _format(path: Path) -> str:
     """
     if kind := _kind_by_name(path):
         return kind
-    if not path.is_file():
-        return ""
     name = path.name.lower()
+    if not path.is_file():
+        if name.endswith(DICOM_ENDINGS):
+            raise UnreadableError(NOT_A_FILE)
+        return ""
+    if name.endswith(nifti_file.HEADER_ENDINGS):
+        if nifti_file.pixels_beside(path):
+            return ""  # the .img stands for the pair
+        raise UnreadableError("left out: a .hdr without its .img")
     if name.endswith(DICOM_ENDINGS):
         return "dicom"
     with path.open("rb") as file:

@@ -247,3 +247,13 @@ def file_meta_of(storage):
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = storage, "1.2.3"
     meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     return meta
+
+
+def test_burned_in_annotation_is_reported(make_volume, tmp_path):
+    paths = write_dicom(make_volume(), tmp_path / "a")
+    (clean,), _ = find_series(tmp_path)
+    edit(paths[1:2], BurnedInAnnotation="YES")
+    (marked,), _ = find_series(tmp_path)
+    assert clean.notes == ()
+    assert "burned-in annotation" in marked.notes[0]
+    assert marked.key == clean.key
