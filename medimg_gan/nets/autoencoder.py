@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         self.distribution = nn.Linear(limit, 2 * latent)
         init_leaky(self)
         with torch.no_grad():  # begin near the prior
-            self.distribution.weight.mul_(0.25)
+            self.distribution.weight.mul_(0.1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) in [-1, 1] -> mean and log variance, both (N, latent) float32."""
