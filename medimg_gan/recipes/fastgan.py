@@ -14,7 +14,7 @@ relativistic loss of ``cgan`` with R1 and R2 every 4 steps for the hinge loss, a
 the deviation within its batch, an L1 distance for a perceptual one (its network knows photographs,
 not scans), pixel norm for batch norm, no noise inside the generator (a sample is a function of
 noise and label alone), an EMA decay of .995. With a gamma of .02 in place of .5 all samples of a
-class came to be one image on some 600 axial heads; with .4 they did not.
+class came to be one image on some 600 axial heads.
 """
 
 from __future__ import annotations
