@@ -56,7 +56,7 @@ class TrainingConfig:
     seed: int = 0
     """Seed of the split, the weights and every draw."""
     size: int = 64
-    """Side of the square pictures in pixels: 32, 64, 128 or 256."""
+    """Side of the square pictures in pixels: 32, 64, 128, 256 or 512."""
     batch_size: int = 16
     """Images per step and device."""
     restart: bool = False
@@ -65,8 +65,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuse at once what no training could do."""
-        if self.size not in (32, 64, 128, 256):
-            raise ConfigError(f"--size {self.size}", observed="sizes are 32, 64, 128 and 256")
+        if self.size not in (32, 64, 128, 256, 512):
+            raise ConfigError(f"--size {self.size}", observed="sizes are 32, 64, 128, 256 and 512")
         for name in ("steps", "minutes", "batch_size"):
             value = getattr(self, name)
             if value is not None and value <= 0:

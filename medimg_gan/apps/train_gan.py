@@ -20,7 +20,9 @@ from medimg_gan.console import say
 class Config(TrainingConfig):
     """Train a GAN that makes slices from noise."""
 
-    recipe: Literal["cgan", "dcgan", "wgan-gp"] = "cgan"
+    recipe: Literal[
+        "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
+    ] = "cgan"
     """cgan makes slices of an asked class and is the best on small data."""
     only: str = ""
     """The modality to use where the folder holds several."""
@@ -36,6 +38,7 @@ def main(config: Config) -> None:
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
     say_if_embedded(config.source)
     from medimg_gan.apps.training import check_options, fit_gan, open_training, prepare_once
+    from medimg_gan.recipes import RECIPES
 
     fabric, run = open_training(config, "train-gan", folder)
     check_options(config.recipe, config.set)
@@ -46,7 +49,7 @@ def main(config: Config) -> None:
         modalities,
         folder,
         purpose="classification",
-        labelled=config.recipe == "cgan",
+        labelled=RECIPES[config.recipe].conditional,
     )
     fit_gan(
         fabric,

@@ -122,7 +122,9 @@ class Engine:
     def run_step(self) -> None:
         """One step: each phase that is due, then the moving average."""
         seed_step(self.plan.seed, self.fabric.global_rank, self.step, self.fabric.device)
-        factor = self.recipe.learning_rate_factor(self.progress)
+        progress = self.progress
+        self.recipe.begin_step(progress)
+        factor = self.recipe.learning_rate_factor(progress)
         for net in self.networks.values():
             net.scale_learning_rate(factor)
         for phase in self.phases:

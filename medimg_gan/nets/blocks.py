@@ -27,7 +27,7 @@ def doublings(size: int) -> int:
         raise ConfigError(
             f"--size {size}: not a size that a network can be built for",
             observed="expected a power of two from 16 on",
-            fix="choose 32, 64, 128 or 256",
+            fix="choose 32, 64, 128, 256 or 512",
         )
     return levels
 

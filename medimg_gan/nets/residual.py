@@ -69,12 +69,22 @@ class ResidualGenerator(nn.Module):
         size: Width and height of the image, a power of two.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        spherical: Whether only the noise's direction counts; a decoder needs its length as well.
     """
 
     def __init__(
-        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+        self,
+        latent: int,
+        classes: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        spherical: bool = True,
     ) -> None:
         super().__init__()
+        self.spherical = spherical
         style = limit
         widths = channel_ladder(size, width, limit)
         self.embed = nn.Embedding(classes, latent)
@@ -95,7 +105,8 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
         """Noise (N, latent), label (N,) int64 -> images (N, C, H, W) float32 in [-1, 1]."""
-        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1)
+        noise = pixel_norm(noise) if self.spherical else noise
+        known = torch.cat([noise, pixel_norm(self.embed(label))], dim=1)
         style = self.mapping(known)
         features = channels_last(self.start(style).unflatten(1, (-1, SMALLEST, SMALLEST)))
         for block in self.blocks:

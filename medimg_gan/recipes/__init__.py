@@ -13,6 +13,11 @@ from medimg_gan.recipes.base import (
 from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.dcgan import Dcgan
+from medimg_gan.recipes.fastgan import FastGan
+from medimg_gan.recipes.progressive import Progressive
+from medimg_gan.recipes.stylegan3 import StyleGan3
+from medimg_gan.recipes.vae import Vae
+from medimg_gan.recipes.vae_gan import VaeGan
 from medimg_gan.recipes.wgan_gp import WganGp
 
 RecipeEntry = type[Recipe]
@@ -21,6 +26,11 @@ RECIPES: dict[str, RecipeEntry] = {
     "cgan": Cgan,
     "cyclegan": CycleGan,
     "dcgan": Dcgan,
+    "fastgan": FastGan,
+    "progressive": Progressive,
+    "stylegan3": StyleGan3,
+    "vae": Vae,
+    "vae-gan": VaeGan,
     "wgan-gp": WganGp,
 }
 """Every recipe by its name; its settings are the dataclass ``RECIPES[name].Config``."""

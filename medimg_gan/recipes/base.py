@@ -86,6 +86,12 @@ class Recipe(nn.Module):
         """The updates of one step, in order."""
         raise NotImplementedError
 
+    def begin_step(self, progress: float) -> None:
+        """Note in a buffer, if need be, that ``progress`` in [0, 1] of the training is done.
+
+        Called before the phases of every step; schedules other than the learning rate's hang on it.
+        """
+
     def adam(self, net: str) -> Adam:
         """Optimiser settings of one network."""
         raise NotImplementedError

@@ -54,6 +54,15 @@ def test_a_signal_finishes_the_step_and_saves(tmp_path, number):
     assert signal.getsignal(number) == before
 
 
+def test_the_recipe_is_told_the_progress_before_the_phases(tmp_path):
+    engine, told = toy_engine(tmp_path, steps=4), []
+    engine.recipe.begin_step = lambda progress: told.append((progress, engine.batches.position))
+    for _ in range(3):
+        engine.run_step()
+    assert [progress for progress, _ in told] == [0, 0.25, 0.5]
+    assert told[0][1] == 0  # no batch was taken yet
+
+
 def test_a_phase_changes_only_what_it_trains(tmp_path):
     engine = toy_engine(tmp_path)
     for phase in engine.phases:

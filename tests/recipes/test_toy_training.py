@@ -10,6 +10,7 @@ LEVELS = torch.tensor([0.2, 0.8])
 SETTINGS = {
     "cgan": {"width": 4, "widest": 8, "learning_rate": 2e-3, "augment": 0.0},
     "dcgan": {"width": 8, "learning_rate": 3e-3, "augment": 0.0},
+    "vae": {"width": 4, "widest": 8, "learning_rate": 3e-3, "augment": 0.0},
     "wgan-gp": {"width": 4, "learning_rate": 2e-3, "critic_steps": 2, "augment": 0.0},
 }
 

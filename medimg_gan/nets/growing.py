@@ -1,0 +1,181 @@
+"""A pair that grows: 8x8 pixels first, then twice the side, again and again (Karras 2018, sec. 2).
+
+``stage`` says how far it has grown: at 1 the pair works at 8 pixels, at 2 at 16. Between, at 1.3,
+it works at 16, and the new scale counts for 0.3 of the picture (the paper's alpha).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medimg_gan.nets.blocks import (
+    SLOPE,
+    SMALLEST,
+    MinibatchDeviation,
+    PixelNorm,
+    channel_ladder,
+    init_leaky,
+    pixel_norm,
+)
+
+
+def side_at(stage: float) -> int:
+    """Side in pixels of the images at a stage."""
+    return SMALLEST * 2 ** math.ceil(stage)
+
+
+def faded(images: Tensor, stage: float) -> Tensor:
+    """Real images as a growing generator could make them at a stage.
+
+    Args:
+        images: (N, C, S, S) of the full size.
+        stage: How far the pair has grown.
+
+    Returns:
+        (N, C, s, s) with ``s = side_at(stage)``; while a scale fades in, its share of detail.
+    """
+    images = F.avg_pool2d(images, images.shape[-1] // side_at(stage))
+    alpha = stage - math.floor(stage)
+    if alpha == 0:
+        return images
+    coarse = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2)
+    return torch.lerp(coarse, images, alpha)
+
+
+class _Growing(nn.Module):
+    """A module of which only a part works at a time."""
+
+    def _idle(self, used: list[nn.Module]) -> Tensor:
+        """Zero, whose gradient reaches what is not in use: data-parallel training waits for it."""
+        at_work = {id(weight) for part in used for weight in part.parameters()}
+        idle = [weight.sum() for weight in self.parameters() if id(weight) not in at_work]
+        return 0.0 * torch.stack(idle).sum() if idle else torch.zeros(())
+
+
+class GrowingGenerator(_Growing):
+    """(noise, class) -> image of the side that it has grown to.
+
+    Args:
+        latent: Length of the noise.
+        classes: Number of classes, 1 when there are none.
+        channels: Channels of the image.
+        size: Width and height of the full image, a power of two.
+        width: Feature channels at half the image's size.
+        limit: The most feature channels.
+    """
+
+    def __init__(
+        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+    ) -> None:
+        super().__init__()
+        widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
+        self.embed = nn.Embedding(classes, latent)
+        self.start = nn.Sequential(
+            nn.ConvTranspose2d(2 * latent, widths[0], SMALLEST), nn.LeakyReLU(SLOPE), PixelNorm()
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1),
+                nn.LeakyReLU(SLOPE), PixelNorm(),
+                nn.Conv2d(after, after, 3, padding=1), nn.LeakyReLU(SLOPE), PixelNorm(),
+            )
+            for before, after in itertools.pairwise(widths)
+        )  # fmt: skip
+        self.images = nn.ModuleList(
+            nn.Conv2d(after, channels, 3, padding=1) for after in widths[1:]
+        )
+        init_leaky(self)
+
+    def forward(self, noise: Tensor, label: Tensor, stage: float) -> Tensor:
+        """Make images.
+
+        Args:
+            noise: (N, latent).
+            label: (N,) int64.
+            stage: How far the generator has grown, from 1.
+
+        Returns:
+            (N, C, s, s) float32 in [-1, 1] with ``s = side_at(stage)``.
+        """
+        level, alpha = math.ceil(stage), stage - math.floor(stage)
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1)
+        used: list[nn.Module] = [self.embed, self.start, *self.blocks[:level]]
+        features = self.start(known[:, :, None, None])
+        for block in self.blocks[: level - 1]:
+            features = block(features)
+        last, to_image = self.blocks[level - 1], self.images[level - 1]
+        used.append(to_image)
+        image = torch.tanh(to_image(last(features)).float())
+        if alpha > 0:
+            used.append(self.images[level - 2])
+            before = torch.tanh(self.images[level - 2](features).float())
+            image = torch.lerp(F.interpolate(before, scale_factor=2), image, alpha)
+        return image + self._idle(used)
+
+
+class GrowingCritic(_Growing):
+    """Image of the side that it has grown to -> score, with a projection of the class.
+
+    It sees the deviation within its batch (sec. 3), so real and fake images must not meet in one.
+
+    Args:
+        classes: Number of classes, 1 when there are none.
+        channels: Channels of the image.
+        size: Width and height of the full image, a power of two.
+        width: Feature channels at half the image's size.
+        limit: The most feature channels.
+    """
+
+    def __init__(self, classes: int, channels: int, size: int, width: int, limit: int) -> None:
+        super().__init__()
+        widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
+        self.images = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, after, 1), nn.LeakyReLU(SLOPE))
+            for after in widths[1:]
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(after, after, 3, padding=1), nn.LeakyReLU(SLOPE),
+                nn.Conv2d(after, before, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE),
+            )
+            for before, after in itertools.pairwise(widths)
+        )  # fmt: skip
+        self.deviation = MinibatchDeviation()
+        self.gather = nn.Conv2d(widths[0] + 1, limit, SMALLEST)
+        self.score = nn.Linear(limit, 1)
+        self.embed = nn.Embedding(classes, limit)
+        init_leaky(self)
+        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+
+    def forward(self, images: Tensor, label: Tensor, stage: float) -> Tensor:
+        """Judge images.
+
+        Args:
+            images: (N, C, s, s) in [-1, 1] with ``s = side_at(stage)``.
+            label: (N,) the class that each image claims to be of.
+            stage: How far the critic has grown, from 1.
+
+        Returns:
+            Scores (N,) float32.
+        """
+        level, alpha = math.ceil(stage), stage - math.floor(stage)
+        used: list[nn.Module] = [self.gather, self.score, self.embed, *self.blocks[:level]]
+        used.append(self.images[level - 1])
+        features = self.blocks[level - 1](self.images[level - 1](images))
+        if alpha > 0:
+            used.append(self.images[level - 2])
+            before = self.images[level - 2](F.avg_pool2d(images, 2))
+            features = torch.lerp(before, features, alpha)
+        for block in reversed(self.blocks[: level - 1]):
+            features = block(features)
+        phi = F.leaky_relu(self.gather(self.deviation(features)).flatten(1), SLOPE)
+        # The head is small and its sums decide between real and fake: float32 in any precision.
+        with torch.autocast(phi.device.type, enabled=False):
+            phi = phi.float()
+            scores = self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
+        return scores + self._idle(used)

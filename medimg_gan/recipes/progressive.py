@@ -1,0 +1,103 @@
+"""Progressive growing (Karras 2018), class-conditional: coarse anatomy first, then detail.
+
+==================  =====================================================
+here                paper
+==================  =====================================================
+``generator``       G, with pixel norm (sec. 4.2)
+``critic``          D, with the deviation within a minibatch (sec. 3)
+``stage``           resolution and alpha (sec. 2, Fig. 2)
+==================  =====================================================
+
+Each scale fades in for half of its time and stays for the other half; the times of all scales are
+equal and end at ``grown_at`` of the training, so that the stage is a function of progress alone.
+
+Departs from the paper: classes, growth by the share of the training that is done (there: by
+images), the relativistic loss with lazy R1 and R2 of ``cgan`` for WGAN-GP, strided convolutions, He
+initialisation in place of equalised rates, DiffAugment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from medimg_gan.augmentations import DiffAugment
+from medimg_gan.nets.blocks import doublings
+from medimg_gan.nets.growing import GrowingCritic, GrowingGenerator, faded
+from medimg_gan.recipes.base import Adam, Spec
+from medimg_gan.recipes.conditional import RelativisticGan
+
+if TYPE_CHECKING:
+    from medimg_gan.types import Batch
+
+
+@dataclass(frozen=True)
+class ProgressiveConfig:
+    """Settings of :class:`Progressive`."""
+
+    latent: int = 64
+    """Length of the noise."""
+    width: int = 16
+    """Feature channels at half the image's size; doubles with every halving, up to ``widest``."""
+    widest: int = 96
+    """The most feature channels."""
+    learning_rate: float = 4e-4
+    """Adam's step, for both networks."""
+    gamma: float = 0.5
+    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
+    penalty_every: int = 4
+    """Steps between penalties; the weight is scaled up by it."""
+    grown_at: float = 0.5
+    """Part of the training by which the full size is reached."""
+    augment: float = 0.3
+    """Chance that DiffAugment moves an image before the critic sees it."""
+
+
+class Progressive(RelativisticGan):
+    """Images of an asked class from noise, by a pair that grows."""
+
+    Config = ProgressiveConfig
+
+    def __init__(self, config: ProgressiveConfig, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.latent = config.latent
+        shape = (self._class_count, spec.channels, spec.size, config.width, config.widest)
+        self.generator = GrowingGenerator(config.latent, *shape)
+        self.critic = GrowingCritic(*shape)
+        self.augment = DiffAugment(config.augment, spec.mirror)
+        # Fully grown until a training says otherwise: what weights.pt is sampled with.
+        self.register_buffer("progress", torch.ones((), dtype=torch.float64))
+        self.progress: Tensor
+
+    @property
+    def stage(self) -> float:
+        """How far the pair has grown: 1 at 8 pixels, one more with every doubling."""
+        last = doublings(self.spec.size)
+        scales = last * float(self.progress) / max(self.config.grown_at, 1e-9)
+        whole, part = divmod(scales, 1.0)
+        return min(float(last), whole + min(1.0, 2 * part) if whole else 1.0)
+
+    def begin_step(self, progress: float) -> None:
+        """Grow."""
+        self.progress.fill_(progress)
+
+    def adam(self, net: str) -> Adam:
+        """The paper's betas."""
+        return Adam(self.config.learning_rate, (0.0, 0.99))
+
+    def _generated(self, noise: Tensor, label: Tensor) -> Tensor:
+        return self.generator(noise, label, self.stage)
+
+    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
+        images = self._generated(noise, label)
+        return F.interpolate(images, size=self.spec.size)
+
+    def _real(self, batch: Batch) -> Tensor:
+        return faded(batch["image"], self.stage)
+
+    def _scores(self, images: Tensor, label: Tensor) -> Tensor:
+        return self.critic(images, label, self.stage)

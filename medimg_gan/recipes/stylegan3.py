@@ -1,0 +1,73 @@
+"""A StyleGAN3-class GAN (Karras 2021), class-conditional: no detail is glued to the pixels.
+
+==================  =====================================================
+here                papers
+==================  =====================================================
+``generator``       g(w), w = f(z, y); Fourier features, filtered nonlinearities (sec. 3)
+``truncation``      psi: w' = w_mean(y) + psi (w - w_mean(y)) (Karras 2019, appendix B)
+``critic``          D(x, y), the projection critic of ``cgan``
+==================  =====================================================
+
+How far it keeps its promise is measured: EQ-T, ``metrics.equivariance``. Departs from the paper:
+two layers a scale with one filter for all scales (the paper lays out 14 layers by frequency), far
+fewer channels, translation only (config T), a mapping of two layers at the common learning rate,
+tanh at the end, the relativistic loss with lazy R1 and R2 of ``cgan``, DiffAugment, and a mean
+style that is computed when it is needed in place of a running mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medimg_gan.augmentations import DiffAugment
+from medimg_gan.nets.alias_free import AliasFreeGenerator
+from medimg_gan.nets.residual import ProjectionCritic
+from medimg_gan.recipes.base import Adam, Spec
+from medimg_gan.recipes.conditional import RelativisticGan
+
+
+@dataclass(frozen=True)
+class StyleGan3Config:
+    """Settings of :class:`StyleGan3`."""
+
+    latent: int = 64
+    """Length of the noise."""
+    width: int = 32
+    """Feature channels of the generator at half the image's size; fourfold with every halving."""
+    critic_width: int = 16
+    """Feature channels of the critic at half the image's size; doubles with every halving."""
+    widest: int = 64
+    """The most feature channels."""
+    learning_rate: float = 4e-4
+    """Adam's step, for both networks."""
+    gamma: float = 0.5
+    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
+    penalty_every: int = 4
+    """Steps between penalties; the weight is scaled up by it."""
+    truncation: float = 1.0
+    """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
+    augment: float = 0.3
+    """Chance that DiffAugment moves an image before the critic sees it."""
+
+
+class StyleGan3(RelativisticGan):
+    """Images of an asked class from noise, by an alias-free generator."""
+
+    Config = StyleGan3Config
+
+    def __init__(self, config: StyleGan3Config, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.latent = config.latent
+        image = (self._class_count, spec.channels, spec.size)
+        self.generator = AliasFreeGenerator(config.latent, *image, config.width, config.widest)
+        self.critic = ProjectionCritic(*image, config.critic_width, config.widest)
+        self.augment = DiffAugment(config.augment, spec.mirror)
+
+    def adam(self, net: str) -> Adam:
+        """The paper's betas."""
+        return Adam(self.config.learning_rate, (0.0, 0.99))
+
+    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
+        return self.generator(noise, label, self.config.truncation)
