@@ -22,15 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydicom.uid import UID
 
 from medimg_gan.console import progress, say
 from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.pseudonyms import pseudonym
-from medimg_gan.imaging import dicom_header, dicom_kind
+from medimg_gan.imaging import dcm2niix, dicom_header, dicom_kind
+from medimg_gan.imaging.dcm2niix import Part
 from medimg_gan.imaging.dicom_header import SliceHeader
-from medimg_gan.imaging.read import Found, look_into
+from medimg_gan.imaging.find import Found, look_into
 from medimg_gan.imaging.series import DICOM_MODALITIES, short_key
+from medimg_gan.read_options import PhilipsScaling
 
 ResultT = TypeVar("ResultT")
 NAME = "headers.sqlite"
@@ -38,6 +41,7 @@ SOURCES = tuple(Path(file) for file in (__file__, dicom_header.__file__, dicom_k
 """Code that decides what a header says: when it changes, all is read anew."""
 FIELDS = tuple(field.name for field in fields(SliceHeader) if field.name not in ("path", "fault"))
 TABLE = "CREATE TABLE headers (file BLOB PRIMARY KEY, size INT, changed INT, said TEXT)"
+INSERT = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?)"
 MODALITIES_KEPT = {*DICOM_MODALITIES, "PT", "NM", "US", "MG", "OT", "SC"}
 WORTH_WORKERS = 4000
 """New files from which worker processes pay: they take two seconds to start."""
@@ -87,6 +91,25 @@ class HeaderStore:
             self._keep(fresh, stamps)
         return [answers[place] for place in range(len(paths))]
 
+    def parts_of(self, paths: tuple[Path, ...], scaling: PhilipsScaling) -> list[Part]:
+        """What dcm2niix makes of files, asked once (``medimg_gan.imaging.dcm2niix.parts_of``)."""
+        stamps = [_stamp(path, self.key) for path in paths]
+        words = json.dumps([[str(stamp) for stamp in stamps], scaling, dcm2niix.NAME])
+        name = hashlib.blake2b(words.encode(), digest_size=16).digest()
+        query = "SELECT said FROM headers WHERE file = ?"
+        said = self._try(lambda store: store.execute(query, [name]).fetchone(), None)
+        if said:
+            return [
+                Part(part, (i, j, k), np.array(affine), volumes)
+                for part, (i, j, k), affine, volumes in json.loads(said[0])
+            ]
+        parts = dcm2niix.parts_of(paths, scaling)
+        said = json.dumps(
+            [(part.name, part.shape, part.affine.tolist(), part.volumes) for part in parts]
+        )
+        self._try(lambda store: store.execute(INSERT, (name, 0, 0, said)), None)
+        return parts
+
     def _read(self, paths: list[Path]) -> Iterator[Found]:
         """Look into files: in worker processes where that pays, as parsing holds Python's lock."""
         if not paths:
@@ -109,8 +132,7 @@ class HeaderStore:
                 rows.append((*stamp, _encoded(found)))
         fresh.clear()
         if rows:
-            statement = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?)"
-            self._try(lambda store: store.executemany(statement, rows), None)
+            self._try(lambda store: store.executemany(INSERT, rows), None)
 
     def _try(self, work: Callable[[sqlite3.Connection], ResultT], otherwise: ResultT) -> ResultT:
         """Use the store in one transaction; without it, a search is slower and no worse."""
@@ -138,7 +160,7 @@ class HeaderStore:
 
 
 def look_without_identity(path: Path, key: bytes) -> Found:
-    """:func:`medimg_gan.imaging.read.look_into`, with nobody's name in the answer."""
+    """:func:`medimg_gan.imaging.find.look_into`, with nobody's name in the answer."""
     found = look_into(path)
     return found if isinstance(found, str) else [_without_identity(one, key) for one in found]
 

@@ -124,7 +124,9 @@ def survey(config: DataConfig) -> Index:
     # Headers tell patients by their pseudonyms only: a table's ids are met as such.
     rows |= {pseudonym(name, key): row for name, row in rows.items()}
     store = HeaderStore(config.cache, key)
-    series, problems = find_series(root, config.modality, config.read_options, look=store)
+    series, problems = find_series(
+        root, config.modality, config.read_options, look=store, parts_of=store.parts_of
+    )
     sources = gather_sources(series, problems, root, config, rows.values())
     scans, named = [], set()
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):

@@ -179,7 +179,8 @@ def _fields(path: str, layout: str) -> dict[str, str]:
 def path_of(item: Series, root: Path) -> str:
     """A file's own path; a DICOM series of several files is named by its folder."""
     path = item.paths[0]
-    return relative_path(path.parent if len(item.paths) > 1 and path.parent != root else path, root)
+    named_by_folder = item.fills_a_folder and path.parent != root
+    return relative_path(path.parent if named_by_folder else path, root)
 
 
 def relative_path(path: Path, root: Path) -> str:

@@ -1,9 +1,10 @@
 """Scans in and out: DICOM series, NIfTI files and pictures as :class:`Volume` (numpy only)."""
 
 from medimg_gan.imaging.dicom_write import write_dicom
+from medimg_gan.imaging.find import find_series
 from medimg_gan.imaging.nifti import write_nifti
 from medimg_gan.imaging.picture import write_picture
-from medimg_gan.imaging.read import find_series, read_files, read_series, read_volumes
+from medimg_gan.imaging.read import read_files, read_series, read_volumes
 from medimg_gan.imaging.series import Problem, Series
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import ReadOptions

@@ -1,123 +1,23 @@
-"""Find every series below a folder, and decode one or all of them."""
+"""Decode one series, some files, or everything below a folder."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from medimg_gan.errors import DataError, UnreadableError
-from medimg_gan.imaging import dcm2niix, nifti, nifti_file, orientation, picture
-from medimg_gan.imaging.dcm2niix import PartsOf
+from medimg_gan.imaging import dcm2niix, nifti, picture
 from medimg_gan.imaging.dicom_geometry import IrregularError
-from medimg_gan.imaging.dicom_header import SliceHeader, read_headers
+from medimg_gan.imaging.dicom_header import read_headers
 from medimg_gan.imaging.dicom_read import read_dicom
 from medimg_gan.imaging.dicom_series import How, sort_into_series
-from medimg_gan.imaging.series import (
-    Problem,
-    Series,
-    chosen_volumes,
-    modality_from_name,
-    short_key,
-    volume_notes,
-)
-from medimg_gan.imaging.untrusted import LeftOutError
+from medimg_gan.imaging.find import find_series, format_of, reason_of, series_of_file
+from medimg_gan.imaging.series import Problem, Series
 from medimg_gan.imaging.volume import Volume
 from medimg_gan.read_options import DEFAULTS, ReadOptions
-
-DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
-KNOWN_BUT_NOT_READ = (
-    ".mha",
-    ".mhd",
-    ".nrrd",
-    ".nhdr",
-    ".mgz",
-    ".mgh",
-    ".zip",
-    ".tar",
-    ".bmp",
-    ".gif",
-)
-"""Endings of scans or archives of scans that deserve a word instead of silence."""
-NOT_A_FILE = "not a file: a broken link, a pipe or a device"
-
-Found: TypeAlias = "list[SliceHeader] | str"
-"""What :func:`look_into` says of a file: its slices (none if it is no scan), or a problem."""
-Look: TypeAlias = Callable[[Sequence[Path]], Iterable[Found]]
-"""Looks into many files, in their order."""
-
-
-def look_into(path: Path) -> Found:
-    """The slices of a file that may be DICOM, or why it cannot be used, from its header only."""
-    try:
-        if _format(path) != "dicom":
-            return []
-        with warnings.catch_warnings():
-            # pydicom warns of every value that breaks a rule; what matters here is checked here.
-            warnings.simplefilter("ignore")
-            return read_headers(path)
-    except LeftOutError as reason:
-        return f"left out: {reason}"
-    except (OSError, UnreadableError) as error:
-        return _reason(error)
-
-
-def one_by_one(paths: Sequence[Path]) -> Iterator[Found]:
-    """Look into files in this process."""
-    return map(look_into, paths)
-
-
-def find_series(
-    folder: Path,
-    modality: str = "",
-    options: ReadOptions = DEFAULTS,
-    *,
-    look: Look = one_by_one,
-    parts_of: PartsOf = dcm2niix.parts_of,
-) -> tuple[list[Series], list[Problem]]:
-    """Every readable series below ``folder``, from headers only where headers tell enough.
-
-    DICOM (with or without ``.dcm``), NIfTI and pictures, at any depth; hidden files are skipped
-    and linked folders followed once. Whatever cannot be used costs one problem. What is no single
-    regular volume (mosaics, time series, tilt) is converted once by dcm2niix to learn what it
-    holds.
-
-    Args:
-        folder: Where to look; a single file will do.
-        modality: Overrides what files and folder names say, unless "".
-        options: What to do with gaps, tilt and time series.
-        look: Reads the headers of files that may be DICOM; one that remembers need not open them.
-        parts_of: Tells what dcm2niix makes of files; one that remembers need not ask it.
-
-    Returns:
-        Series in the order of their first file, and problems in the order of their paths.
-
-    Raises:
-        DataError: If ``folder`` does not exist.
-    """
-    if not folder.exists():
-        raise DataError(f"{folder}: not found", fix="check the path given to --data")
-    root = folder if folder.is_dir() else folder.parent
-    others: list[Path] = []
-    series: list[Series] = []
-    problems: list[Problem] = []
-    for path in _files(folder):
-        try:
-            if kind := _kind_by_name(path):
-                series += _single(path, kind, root, modality, options)
-            else:
-                others.append(path)
-        except (OSError, UnreadableError) as error:
-            problems.append(Problem(path, _reason(error)))
-    headers, damaged = _all_headers(others, look)
-    found, irregular = sort_into_series(headers, How(root, modality, options, parts_of))
-    ordered = sorted([*series, *found], key=lambda one: one.paths[0])
-    return ordered, sorted([*problems, *damaged, *irregular], key=lambda one: one.path)
 
 
 def read_series(series: Series) -> Volume:
@@ -177,14 +77,16 @@ def read_files(
     try:
         if first.is_dir():
             return _decoded(_only(*find_series(first, modality, options), first))
-        kind = _format(first)
+        kind = format_of(first)
         if kind == "picture":
             return picture.read_picture(first, modality)
         if kind == "nifti":
-            return _decoded(_only(_single(first, kind, first.parent, modality, options), [], first))
+            return _decoded(
+                _only(series_of_file(first, kind, first.parent, modality, options), [], first)
+            )
         return read_dicom(paths, modality)
     except OSError as error:
-        raise UnreadableError(f"{first}: cannot be read", observed=_reason(error)) from error
+        raise UnreadableError(f"{first}: cannot be read", observed=reason_of(error)) from error
     except IrregularError as error:
         headers = [header for path in paths for header in read_headers(path)]
         found, _ = sort_into_series(headers, How(first.parent, modality, options))
@@ -226,111 +128,3 @@ def read_volumes(
         except DataError as error:
             problems.append(Problem(one.paths[0], error.one_line()))
     return volumes, problems
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below ``folder`` in the order of their names; no hidden ones, no folder twice."""
-    if folder.is_file():
-        yield folder
-        return
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()  # a link back, or a second link to one folder
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
-
-
-def _kind_by_name(path: Path) -> str:
-    """Name the format that a file's ending tells ("nifti", "picture"), or "".
-
-    Raises:
-        UnreadableError: If what has the name of a scan is no file.
-    """
-    name = path.name.lower()
-    nifti_name = name.endswith(nifti_file.ENDINGS)
-    if not (nifti_name or name.endswith(picture.ENDINGS)):
-        return ""
-    if not path.is_file():
-        raise UnreadableError(NOT_A_FILE)
-    return "nifti" if nifti_name else "picture"
-
-
-def _format(path: Path) -> str:
-    """Name the format ("dicom", "nifti", "picture"), or "" for what is no scan.
-
-    Raises:
-        UnreadableError: If it looks like a scan in a format that is not read.
-        OSError: If the file cannot be opened.
-    """
-    if kind := _kind_by_name(path):
-        return kind
-    name = path.name.lower()
-    if not path.is_file():
-        if name.endswith(DICOM_ENDINGS):
-            raise UnreadableError(NOT_A_FILE)
-        return ""
-    if name.endswith(nifti_file.HEADER_ENDINGS):
-        if nifti_file.pixels_beside(path):
-            return ""  # the .img stands for the pair
-        raise UnreadableError("left out: a .hdr without its .img")
-    if name.endswith(DICOM_ENDINGS):
-        return "dicom"
-    with path.open("rb") as file:
-        if file.read(132)[128:] == b"DICM":
-            return "dicom"
-    if name.endswith(KNOWN_BUT_NOT_READ):
-        raise UnreadableError(f"left out: {path.suffix} files are not read; convert to NIfTI")
-    return ""
-
-
-def _single(path: Path, kind: str, root: Path, modality: str, options: ReadOptions) -> list[Series]:
-    """The series of one NIfTI file or picture."""
-    below = path.relative_to(root)
-    if kind == "nifti":
-        shape, affine, own, count = nifti.nifti_grid(path)
-        shape, affine = orientation.grid_in_ras(shape, affine)
-        spacing = orientation.spacing_of(affine)
-    else:
-        shape, spacing, own, count = picture.picture_shape(path), (1.0, 1.0, 1.0), "", 1
-    single = Series(
-        key=short_key(below.as_posix()),
-        paths=(path,),
-        format=kind,
-        modality=modality or own or modality_from_name(path, root),
-        patient="",
-        shape=shape,
-        spacing=spacing,
-        options=options,
-    )
-    if count == 1:
-        return [single]
-    return [
-        replace(
-            single,
-            key=short_key(below.as_posix(), volume),
-            volume=volume,
-            notes=volume_notes(volume, count),
-        )
-        for volume in chosen_volumes(count, options, str(path))
-    ]
-
-
-def _all_headers(paths: list[Path], look: Look) -> tuple[list[SliceHeader], list[Problem]]:
-    headers: list[SliceHeader] = []
-    problems: list[Problem] = []
-    for path, found in zip(paths, look(paths), strict=True):
-        if isinstance(found, str):
-            problems.append(Problem(path, found))
-        else:
-            headers += found
-    return headers, problems
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, DataError):
-        return error.one_line()
-    return getattr(error, "strerror", None) or str(error)

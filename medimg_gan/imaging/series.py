@@ -19,6 +19,7 @@ NAME_HINTS = {
     "xray": re.compile(r"xray|cxr|xr"),
 }
 """Words in a file's or folder's name that tell the modality."""
+ONE_OF_SEVERAL = "4D: one volume of several is read (--data.volume)"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class Series:
     notes: tuple[str, ...] = ()
     options: ReadOptions = DEFAULTS
 
+    @property
+    def fills_a_folder(self) -> bool:
+        """Whether it has, or shares with other volumes of its series, a folder of several files."""
+        dealt = self.volume is None and any(note.startswith(ONE_OF_SEVERAL) for note in self.notes)
+        return len(self.paths) > 1 or dealt
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -90,7 +97,7 @@ def chosen_volumes(count: int, options: ReadOptions, what: str) -> list[int]:
 
 def volume_notes(volume: int, count: int) -> tuple[str]:
     """What to say of one volume of several."""
-    return (f"4D: volume {volume} of {count} is read (--data.volume)",)
+    return (f"{ONE_OF_SEVERAL}; volume {volume} of {count}, from 0",)
 
 
 def short_key(*identity: object) -> str:

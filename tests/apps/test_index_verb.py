@@ -147,7 +147,7 @@ def test_notes_and_layouts_are_shown(tmp_path, monkeypatch, capsys):
             nibabel.save(image, folder / f"{case}_{what}.nii.gz")
     told = index(capsys)
     assert "recognised: BraTS 2020 layout, 2 patients, 4 scans" in told
-    assert "2 x 4D: volume 0 of 2" in told
+    assert "2 x 4D: one volume of several is read" in told
     assert "mri flair" in told
     table = pd.read_csv(tmp_path / TABLE, keep_default_na=False)
     assert table["notes"].str.contains("4D").sum() == 2

@@ -14,7 +14,7 @@ from medimg_gan.data import header_store
 from medimg_gan.data.header_store import NAME, HeaderStore
 from medimg_gan.data.index import build_index
 from medimg_gan.data.settings import DataConfig
-from medimg_gan.imaging import find_series, write_dicom
+from medimg_gan.imaging import dcm2niix, find_series, write_dicom
 from medimg_gan.imaging.volume import Volume
 
 KEY = b"k" * 32
@@ -151,3 +151,24 @@ def test_an_interrupted_search_keeps_what_it_had(tree, tmp_path, monkeypatch, op
     opened.clear()
     found(tree, HeaderStore(tmp_path, KEY))
     assert len(set(opened)) == 17 + 1 - 7  # a problem is looked into again
+
+
+def test_what_dcm2niix_makes_of_files_is_asked_once(tree, tmp_path, monkeypatch):
+    paths = tuple(sorted((tree / "s0").iterdir()))
+    asked = []
+    real = dcm2niix.parts_of
+
+    def counted(*arguments):
+        asked.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(dcm2niix, "parts_of", counted)
+    (first,) = HeaderStore(tmp_path, KEY).parts_of(paths, "precise")
+    (again,) = HeaderStore(tmp_path, KEY).parts_of(paths, "precise")
+    assert len(asked) == 1
+    assert (again.name, again.shape, again.volumes) == (first.name, first.shape, first.volumes)
+    np.testing.assert_array_equal(again.affine, first.affine)
+    HeaderStore(tmp_path, KEY).parts_of(paths, "display")
+    paths[0].touch()
+    HeaderStore(tmp_path, KEY).parts_of(paths, "precise")
+    assert len(asked) == 3

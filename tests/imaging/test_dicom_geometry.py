@@ -150,7 +150,7 @@ def test_two_images_at_every_position_are_two_volumes(time_series, make_volume, 
     whole = make_volume(shape=(4, 5, 10))
     (first,), problems = find_series(tmp_path)
     assert problems == []
-    assert "4D: volume 0 of 2 is read (--data.volume)" in first.notes
+    assert "4D: one volume of several is read (--data.volume); volume 0 of 2, from 0" in first.notes
     np.testing.assert_array_equal(read_series(first).array, whole.array[:, :, :5])
     both, _ = find_series(tmp_path, options=ReadOptions(volume="all"))
     np.testing.assert_array_equal(read_series(both[1]).array, whole.array[:, :, 5:])

@@ -99,7 +99,9 @@ def test_a_frame_of_a_series_is_read_and_the_count_is_told(tmp_path):
         "flat.nii": (3, 4, 1),
         "many.nii": (3, 4, 5),
     }
-    assert series["many.nii"].notes == ("4D: volume 1 of 2 is read (--data.volume)",)
+    assert series["many.nii"].notes == (
+        "4D: one volume of several is read (--data.volume); volume 1 of 2, from 0",
+    )
     np.testing.assert_array_equal(read_series(series["many.nii"]).array, many[..., 1])
     assert series["one.nii"].notes == ()
 
