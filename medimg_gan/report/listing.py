@@ -147,14 +147,19 @@ def _shortened(text: str, width: int) -> str:
 
 def notes(index: Index) -> list[str]:
     """What is worth knowing of scans that can be used, the same note once."""
-    kinds: dict[str, tuple[str, list[str]]] = {}
+    kinds: dict[str, list[tuple[str, str]]] = {}
     for scan in index.scans:
         for note in scan.notes:
             key = re.sub(r"\d+(\.\d+)?", "#", note)
-            kinds.setdefault(key, (note, []))[1].append(scan.path)
+            kinds.setdefault(key, []).append((note, scan.path))
     lines = ["worth knowing:"] if kinds else []
-    for note, paths in kinds.values():
-        lines += [f"  {len(paths)} x {note}", *_wrapped("where: ", _examples(paths))]
+    for found in kinds.values():
+        alike = len({note for note, _ in found}) == 1
+        said = found[0][0] + ("" if alike else " (the first; the numbers differ)")
+        lines += [
+            f"  {len(found)} x {said}",
+            *_wrapped("where: ", _examples([p for _, p in found])),
+        ]
     return lines
 
 
