@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check conformance format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/augment.py --minority-class tumor --config configs/demo.yaml --run runs/demo
@@ -16,6 +16,9 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python tests/imaging/conformance.py
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .

@@ -152,13 +152,23 @@ def table(found: list[Row]) -> str:
     """The rows and their count, for a terminal."""
     width = max(len(row.reference) for row in found)
     lines = [
-        f"{row.reference:{width}}  {row.syntax:38} {row.shape:>14}  {row.result}" for row in found
+        f"{row.reference:{width}}  {row.syntax[:38]:38} {row.shape:>14}  {row.result}"
+        for row in found
     ]
     exact = sum(row.result == EXACT for row in found)
     return "\n".join([*lines, f"{exact} of {len(found)} references reproduced exactly"])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table; without the reference sets, say so."""
     warnings.simplefilter("ignore")
     default = Path(os.environ.get("MEDIMG_DATA", "../shared/data")) / "reader"
-    print(table(rows(Path(sys.argv[1]) if len(sys.argv) > 1 else default)))
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    if not folder.is_dir():
+        print(f"no reference sets at {folder}: give their folder, or set MEDIMG_DATA")
+        return
+    print(table(rows(folder)))
+
+
+if __name__ == "__main__":
+    main()
