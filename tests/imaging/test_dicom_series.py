@@ -257,3 +257,29 @@ def test_burned_in_annotation_is_reported(make_volume, tmp_path):
     assert clean.notes == ()
     assert "burned-in annotation" in marked.notes[0]
     assert marked.key == clean.key
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "EncapsulatedPDFStorage",
+        "GrayscaleSoftcopyPresentationStateStorage",
+        "KeyObjectSelectionDocumentStorage",
+        "RTStructureSetStorage",
+        "XRayRadiationDoseSRStorage",
+    ],
+)
+def test_what_is_no_scan_is_left_out_with_its_name(make_volume, tmp_path, kind):
+    write_dicom(make_volume(), tmp_path / "a")
+    other = Dataset()
+    other.SOPClassUID = getattr(uid, kind)
+    other.SOPInstanceUID = uid.generate_uid()
+    other.file_meta = FileMetaDataset()
+    other.file_meta.MediaStorageSOPClassUID = other.SOPClassUID
+    other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
+    other.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    other.save_as(tmp_path / "a" / "other.dcm", enforce_file_format=True)
+    found, (problem,) = find_series(tmp_path)
+    assert len(found) == 1
+    assert problem.path.name == "other.dcm"
+    assert problem.reason == f"left out: no scan in this {other.SOPClassUID.name}"
