@@ -19,12 +19,13 @@ from medimg_gan.data.masks import MaskAreas, measure_mask
 from medimg_gan.data.scan import Scan
 from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume, read_files, read_series
+from medimg_gan.modalities.ct import WINDOWS
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
-CT_WINDOWS = {"brain": (40, 80), "bone": (500, 2000), "lung": (-600, 1500)}
-"""Name -> level and width in HU: values in common clinical use (no standard fixes them)."""
+CT_WINDOWS = ("brain", "bone", "lung")
+"""Shown side by side; their values are those of a training."""
 PERCENTILES = (1, 99)
 """Of the slice shown: black and white, where values are arbitrary."""
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal"}
@@ -147,8 +148,8 @@ def windows_of(plane: FloatArray, unit: str, modality: str) -> list[tuple[float,
     """Black, white and caption of each way to show a slice."""
     if unit == "HU":
         return [
-            (level - width / 2, level + width / 2, f"{name} {level}/{width}")
-            for name, (level, width) in CT_WINDOWS.items()
+            (low, high, f"{name} {(low + high) / 2:g}/{high - low:g}")
+            for name, (low, high) in ((name, WINDOWS[name]) for name in CT_WINDOWS)
         ]
     if unit == "display":
         return [(0.0, 255.0, "as stored")]
