@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from medimg_gan.errors import ConfigError
 
 OnGap = Literal["error", "resample", "split"]
 OnTilt = Literal["resample", "keep", "error"]
@@ -29,6 +31,19 @@ class ReadOptions:
     on_tilt: OnTilt = "resample"
     volume: int | Literal["all"] = 0
     philips_scaling: PhilipsScaling = "precise"
+
+    def __post_init__(self) -> None:
+        """Refuse what a type checker would; notebooks have none."""
+        for name, known in (
+            ("on_gap", OnGap), ("on_tilt", OnTilt), ("philips_scaling", PhilipsScaling)
+        ):  # fmt: skip
+            value, choices = getattr(self, name), get_args(known)
+            if value not in choices:
+                raise ConfigError(f"{name} {value!r}", observed=f"known: {', '.join(choices)}")
+        if self.volume != "all" and not (isinstance(self.volume, int) and self.volume >= 0):
+            raise ConfigError(
+                f"volume {self.volume!r}", observed="volumes are counted from 0; or 'all'"
+            )
 
 
 DEFAULTS = ReadOptions()

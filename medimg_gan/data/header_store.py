@@ -41,6 +41,8 @@ SOURCES = tuple(Path(file) for file in (__file__, dicom_header.__file__, dicom_k
 """Code that decides what a header says: when it changes, all is read anew."""
 FIELDS = tuple(field.name for field in fields(SliceHeader) if field.name not in ("path", "fault"))
 TABLE = "CREATE TABLE headers (file BLOB PRIMARY KEY, size INT, changed INT, said TEXT)"
+LONGEST_NUMBER = 6
+"""Digits of a number that is kept as it is: longer ones could be somebody's."""
 INSERT = "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?)"
 MODALITIES_KEPT = {*DICOM_MODALITIES, "PT", "NM", "US", "MG", "OT", "SC"}
 WORTH_WORKERS = 4000
@@ -178,13 +180,13 @@ def _without_identity(header: SliceHeader, key: bytes) -> SliceHeader:
         storage=header.storage if UID(header.storage).name != header.storage else "",
         # Acquisitions are put in order by their number; the others are only compared.
         kinds=(short_key(image_type), short_key(echo), _number(acquisition)),
-        series_number=_number(header.series_number),
+        series_number=_number(header.series_number) or short_key(header.series_number),
     )
 
 
 def _number(text: str) -> str:
     """A series' or acquisition's number, or "" for what is none."""
-    return text if text.isdecimal() and len(text) <= 6 else ""
+    return text if text.isdecimal() and len(text) <= LONGEST_NUMBER else ""
 
 
 def _stamp(path: Path, key: bytes) -> Stamp | None:
@@ -220,11 +222,17 @@ def _encoded(headers: Iterable[SliceHeader]) -> str:
 
 
 def _decoded(said: str, path: Path, shared: dict[Any, Any]) -> list[SliceHeader]:
-    """Headers again; equal values are one object, as those of a series are."""
+    """Headers again; equal values of a field are one object, as those of a series are.
+
+    Of one field: 5, 5.0 and True are equal, and not the same.
+    """
     headers = []
     for values in json.loads(said):
         kept = (tuple(value) if isinstance(value, list) else value for value in values)
-        one = dict(zip(FIELDS, (shared.setdefault(value, value) for value in kept), strict=True))
+        one = {
+            name: shared.setdefault((name, value), value)
+            for name, value in zip(FIELDS, kept, strict=True)
+        }
         headers.append(SliceHeader(path=path, **one))
     return headers
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from medimg_gan.console import say
+from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.folders import named_like_a_mask
 from medimg_gan.data.header_store import HeaderStore
+from medimg_gan.data.problem_groups import calls_for_action
 from medimg_gan.data.pseudonyms import project_key, pseudonym
 from medimg_gan.data.scan import Scan, describe, gather_sources, path_of, relative_path
 from medimg_gan.data.settings import DataConfig
@@ -117,6 +119,7 @@ def survey(config: DataConfig) -> Index:
         LabelError: If a mask pattern or a table matches nothing.
     """
     assert config.data is not None, "apps fill in the phantom before they index"
+    config = as_indexed(config)
     root, table_path = _root_and_table(config)
     rows = read_table(table_path, root) if table_path else {}
     # Beside the cache, not in it: deleting a cache must not rename the patients.
@@ -152,7 +155,7 @@ def refuse_unusable(index: Index, *, strict: bool = False) -> None:
     """Stop verbs that could do nothing with an index.
 
     Raises:
-        DataError: If it holds no scan, or a problem and ``strict`` is set.
+        DataError: If it holds no scan, or a problem that calls for action and ``strict`` is set.
     """
     if not index.scans:
         raise DataError(
@@ -160,10 +163,11 @@ def refuse_unusable(index: Index, *, strict: bool = False) -> None:
             observed=_summary(index.problems) or "it holds no DICOM, NIfTI or picture files",
             fix="run 'python scripts/index.py --data DIR' on it, or on its parent",
         )
-    if strict and index.problems:
-        first = index.problems[0]
+    wrong = [problem for problem in index.problems if calls_for_action(problem)]
+    if strict and wrong:
+        first = wrong[0]
         raise DataError(
-            f"{index.root}: {len(index.problems)} series cannot be used, and --strict is on",
+            f"{index.root}: {len(wrong)} problems, and --data.strict is on",
             observed=f"{relative_path(first.path, index.root)}: {first.reason}",
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from medimg_gan.console import say
+from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
@@ -91,6 +92,7 @@ def prepare(
         ConfigError: If a setting of the chain is for a modality of which there is no scan.
         DataError, LabelError, SplitError: See the functions that this calls.
     """
+    config = as_indexed(config)
     index = _wanted(build_index(config), modalities)
     say_what_is_wrong(index)
     chain.refuse_what_does_nothing({scan.modality for scan in index.scans})

@@ -57,11 +57,17 @@ def grouped(problems: Iterable[Problem], root: Path) -> list[ProblemGroup]:
         said, _, fix = text.partition(FIX)
         title, _, detail = said.removeprefix("left out: ").partition("; ")
         kind = re.sub(r"\d+(\.\d+)?", "#", title)
-        group = groups.setdefault(kind, ProblemGroup(title, detail, fix or _remedy(said)))
+        group = groups.setdefault(kind, ProblemGroup(title, detail, fix or _remedy(title)))
         group.paths.append(problem.path)
     for group in groups.values():
         group.paths.sort()
     return sorted(groups.values(), key=lambda group: (-len(group.paths), group.title))
+
+
+def calls_for_action(problem: Problem) -> bool:
+    """Whether there is something to do: a report or a second copy among the scans needs nothing."""
+    said = problem.reason.partition(FIX)[0].removeprefix("left out: ")
+    return FIX in problem.reason or not _remedy(said.partition("; ")[0]).startswith("nothing")
 
 
 def without_places(problem: Problem, root: Path) -> str:

@@ -39,7 +39,8 @@ class DataConfig:
     layout: str = ""
     """Path pattern such as '{label}/{patient}/*' where folder names need explaining."""
     strict: Annotated[bool, tyro.conf.arg(name="data.strict", aliases=["--strict"])] = False
-    """Stop at the first unreadable series instead of listing it and going on."""
+    """Stop where a series cannot be used instead of listing it and going on; reports and second
+    copies do not count."""
     on_gap: Annotated[OnGap, tyro.conf.arg(name="data.on-gap")] = "error"
     """Missing slices or uneven gaps: refuse, interpolate to the smallest gap (resample), or make a
     series of each evenly spaced run (split)."""
@@ -73,8 +74,7 @@ class DataConfig:
                 )
         if self.data is not None and not self.data.exists():
             raise DataError(f"{self.data}: no such file or folder", fix=_spelling(self.data))
-        if self.volume != "all" and self.volume < 0:
-            raise ConfigError(f"--data.volume {self.volume}: volumes are counted from 0")
+        _ = self.read_options  # refuses what it does not know
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: at least one process must read")
         if self.mask_min_area < 0:

@@ -19,7 +19,7 @@ from monai.transforms.transform import MapTransform
 from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.masks import MaskAreas, measure_mask
-from medimg_gan.errors import UnreadableError
+from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
 from medimg_gan.read_options import DEFAULTS, ReadOptions
 
@@ -55,16 +55,29 @@ class VolumeReader(ImageReader):
         """Any file: what cannot be read is refused with a reason later."""
         return True
 
-    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume:
-        """Decode one series: a folder, one file, or the series' files in any order."""
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Volume | DataError:
+        """Decode one series: a folder, one file, or the series' files in any order.
+
+        A refusal is returned, and raised by :meth:`get_data`: one that is raised here makes MONAI's
+        ``LoadImage`` try all its own readers, and those read wrongly what we refuse.
+        """
         paths = [data] if isinstance(data, str | Path) else list(data)  # type: ignore[arg-type]
         files = tuple(Path(str(path)) for path in paths)
-        if self.series and files == self.series.paths:
-            return read_series(self.series)
-        return read_files(files, options=self.options)
+        try:
+            if self.series and files == self.series.paths:
+                return read_series(self.series)
+            return read_files(files, options=self.options)
+        except DataError as refusal:
+            return refusal
 
-    def get_data(self, img: Volume) -> tuple[np.ndarray, dict[str, Any]]:
-        """The array and the metadata that MONAI keeps with it."""
+    def get_data(self, img: Volume | DataError) -> tuple[np.ndarray, dict[str, Any]]:
+        """The array and the metadata that MONAI keeps with it.
+
+        Raises:
+            DataError: As :func:`medimg_gan.imaging.read_files`.
+        """
+        if isinstance(img, DataError):
+            raise img
         meta = {
             "affine": img.affine,
             "original_affine": img.affine,

@@ -72,7 +72,8 @@ def _in_time(headers: list[SliceHeader], error: IrregularError) -> list[list[Sli
         raise DicomGeometryError(
             error.problem,
             observed="images at one place share their Instance and Acquisition Numbers",
-            cause="copies of one series, or an export that dropped the order in time",
+            cause="one series exported twice, or an export that dropped the order in time",
+            fix="keep one of the two, or export the series again",
         ) from error
     in_order = [sorted(images, key=lambda image: image[0]) for images in places.values()]
     return [[header for _, header in volume] for volume in zip(*in_order, strict=True)]

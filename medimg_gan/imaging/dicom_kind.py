@@ -47,7 +47,14 @@ def refuse_what_is_no_scan(dataset: Dataset, path: Path) -> None:
         raise UnreadableError(
             f"{path}: not a DICOM file", observed="no SOP class", cause="a damaged file"
         )
-    if dataset.SOPClassUID in NOT_SCANS or not dataset.get("Rows") or not dataset.get("Columns"):
+    pictured = dataset.get("Rows") and dataset.get("Columns")
+    if not pictured and class_name(dataset).endswith("Image Storage"):
+        raise UnreadableError(
+            f"{path}: no pixels in this {class_name(dataset)}",
+            cause="a file cut short, or one whose pixels were removed",
+            fix="copy or export the series again",
+        )
+    if dataset.SOPClassUID in NOT_SCANS or not pictured:
         raise LeftOutError(f"no scan in this {class_name(dataset)}")
     kinds = image_type(dataset)
     if "LOCALIZER" in kinds or "SCOUT" in kinds:

@@ -36,6 +36,10 @@ from medimg_gan.read_options import DEFAULTS, ReadOptions
 
 SCANNERS = ("CT", "MR", "PT")
 """Modalities whose images belong into volumes: several without geometry are refused."""
+SEVERAL_PLANES = (
+    "frames of several planes or pixel spacings in one enhanced file; "
+    "fix: export each plane as a series of its own"
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def sort_into_series(
     for group in _by_uid(unique):
         planes, odd = _by_plane(group)
         problems += odd
+        if len(planes) > 1 and group[0].storage in ENHANCED:
+            problems.append(Problem(group[0].path, SEVERAL_PLANES))
+            continue
         for part in (part for plane in planes for part in _by_kind(plane)):
             try:
                 series += _series_of(part, how)

@@ -33,7 +33,7 @@ STANDARD_AXES = {"S": "LPS", "I": "LPS", "A": "LIP", "P": "LIP", "R": "PIR", "L"
 
 def write_dicom(
     volume: Volume,
-    folder: Path,
+    folder: Path | str,
     *,
     description: str = "",
     synthetic: bool = True,
@@ -66,6 +66,7 @@ def write_dicom(
         DicomGeometryError: If the axes are not perpendicular, which a series cannot express.
         DataError: If values do not fit, or the folder cannot be written.
     """
+    folder = Path(folder)
     array, affine = orientation.reoriented(volume.array, volume.affine, _axes(volume))
     affine = orientation.LPS_TO_RAS @ affine
     slices = np.ascontiguousarray(array.T)  # slices, rows, columns

@@ -68,7 +68,7 @@ def one_by_one(paths: Sequence[Path]) -> Iterator[Found]:
 
 
 def find_series(
-    folder: Path,
+    folder: Path | str,
     modality: str = "",
     options: ReadOptions = DEFAULTS,
     *,
@@ -95,6 +95,7 @@ def find_series(
     Raises:
         DataError: If ``folder`` does not exist.
     """
+    folder = Path(folder)
     if not folder.exists():
         raise DataError(f"{folder}: not found", fix="check the path given to --data")
     root = folder if folder.is_dir() else folder.parent
@@ -127,7 +128,9 @@ def _files(folder: Path) -> Iterator[Path]:
             folders.clear()  # a link back, or a second link to one folder
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        shown = (name for name in folders if not name.startswith((".", "__MACOSX")))
+        # Links last: what they lead to is named by its own folder where that is below, too.
+        folders[:] = sorted(shown, key=lambda name: (Path(place, name).is_symlink(), name))
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 
-from medimg_gan.errors import UnreadableError
+from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.files import new_file
 from medimg_gan.imaging import orientation
 from medimg_gan.imaging.nifti_file import NiftiFile, affine_of, opened
@@ -73,7 +73,7 @@ def read_nifti(path: Path, modality: str = "", volume: int | None = None) -> Vol
     )
 
 
-def write_nifti(volume: Volume, path: Path, *, synthetic: bool = True) -> Path:
+def write_nifti(volume: Volume, path: Path | str, *, synthetic: bool = True) -> Path:
     """Write one volume, with the axis order that its own file had.
 
     Whole numbers that fit are stored as int16, all else as float32, both exactly. The header's
@@ -88,9 +88,11 @@ def write_nifti(volume: Volume, path: Path, *, synthetic: bool = True) -> Path:
         ``path``.
 
     Raises:
-        DataError: If the file cannot be written.
+        DataError: If the name is no NIfTI file's, or the file cannot be written.
     """
-    assert path.name.endswith(WRITTEN), path
+    path = Path(path)
+    if not path.name.endswith(WRITTEN):
+        raise DataError(f"{path}: not a NIfTI name", fix=f"end it in {' or '.join(WRITTEN)}")
     array, affine = orientation.reoriented(volume.array, volume.affine, volume.stored)
     whole = np.abs(array).max(initial=0) < 2**15 and np.array_equal(array, np.rint(array))
     image = nib.Nifti1Image(np.asarray(array, np.int16 if whole else np.float32), affine)

@@ -120,7 +120,7 @@ def read_volumes(
     Raises:
         DataError: If ``folder`` does not exist.
     """
-    series, problems = find_series(Path(folder), modality, options)
+    series, problems = find_series(folder, modality, options)
     volumes = []
     for one in series:
         try:

@@ -172,3 +172,37 @@ def test_what_dcm2niix_makes_of_files_is_asked_once(tree, tmp_path, monkeypatch)
     paths[0].touch()
     HeaderStore(tmp_path, KEY).parts_of(paths, "precise")
     assert len(asked) == 3
+
+
+def test_what_is_remembered_has_the_types_of_what_was_read(real_data, tmp_path):
+    """5, 5.0 and True are equal, but a count must not come back as a length."""
+    paths = sorted((real_data / "reader" / "dicom2nifti").rglob("*.dcm"))
+    read, remembered = HeaderStore(tmp_path, KEY)(paths), HeaderStore(tmp_path, KEY)(paths)
+
+    def types(headers):
+        return [[type(getattr(one, name)) for name in header_store.FIELDS] for one in headers]
+
+    whole = [number for number, headers in enumerate(read) if not isinstance(headers, str)]
+    assert len(whole) > 100
+    assert [remembered[n] for n in whole] == [read[n] for n in whole]
+    assert [types(remembered[n]) for n in whole] == [types(read[n]) for n in whole]
+
+
+def test_a_missing_slice_is_named_the_second_time_too(tree, tmp_path):
+    for number in (2, 3):
+        (tree / "s0" / f"{number:04d}.dcm").unlink()
+    first = found(tree, HeaderStore(tmp_path, KEY))
+    assert "not evenly spaced" in " ".join(problem.reason for problem in first[1])
+    assert found(tree, HeaderStore(tmp_path, KEY)) == first
+
+
+def test_long_series_numbers_tell_series_apart(tree, tmp_path):
+    for number in (0, 1):
+        for path in (tree / f"s{number}").iterdir():
+            image = dcmread(path)
+            image.SeriesInstanceUID, image.PatientID = "1.2.3", "P"
+            image.SeriesNumber = 10001001 + number
+            image.save_as(path)
+            path.rename(tree / f"{number}-{path.name}")
+    series, _ = found(tree, HeaderStore(tmp_path, KEY))
+    assert len(series) == 3

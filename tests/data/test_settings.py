@@ -41,3 +41,9 @@ def test_strictness_has_two_spellings(word):
 def test_a_volume_before_the_first_is_refused():
     with pytest.raises(ConfigError, match="counted from 0"):
         options("--data.volume", "-1")
+
+
+@pytest.mark.parametrize("wrong", [{"on_gap": "splt"}, {"on_tilt": "x"}, {"volume": "x"}])
+def test_unknown_choices_are_refused_from_python_too(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ReadOptions(**wrong)

@@ -3,12 +3,13 @@
 import nibabel
 import numpy as np
 import pytest
+from monai.transforms import LoadImage
 from pydicom import dcmread
 
 from medimg_gan.data.chain_settings import ChainConfig
-from medimg_gan.data.transforms import STORED_MAX, Slices, slicing_pipeline
-from medimg_gan.errors import UnreadableError
-from medimg_gan.imaging import Volume, write_dicom
+from medimg_gan.data.transforms import STORED_MAX, Slices, VolumeReader, slicing_pipeline
+from medimg_gan.errors import DataError, UnreadableError
+from medimg_gan.imaging import ReadOptions, Volume, write_dicom
 
 
 def cut(image, modality, chain=None, mask=None, size=32) -> Slices:
@@ -106,3 +107,19 @@ def test_slices_of_air_are_blank_in_every_window(tmp_path, window):
     slices = pipeline({"image": str(path), "modality": "ct"})["slices"]
     assert slices.index.tolist() == [2, 3, 4]
     assert slices.blank == 3
+
+
+def test_what_is_refused_is_not_read_by_another_reader(tmp_path):
+    """MONAI's LoadImage tries all its readers when one fails; they would invent the spacing."""
+    values = np.random.default_rng(0).integers(0, 4000, (7, 6, 9)).astype(np.float32)
+    volume = Volume(values, np.diag([1.0, 1.0, 2.5, 1.0]), "mri", "signal")
+    paths = write_dicom(volume, tmp_path / "scan")
+    load = LoadImage(reader=VolumeReader(), image_only=True)
+    np.testing.assert_array_equal(load(tmp_path / "scan"), values)
+    paths[4].unlink()
+    with pytest.raises(DataError, match=r"not evenly spaced|holds 0 readable series"):
+        load(tmp_path / "scan")
+    with pytest.raises(DataError, match="not evenly spaced"):
+        load([path for path in paths if path.exists()])
+    mended = LoadImage(reader=VolumeReader(ReadOptions(on_gap="resample")), image_only=True)
+    assert mended(tmp_path / "scan").shape == (7, 6, 9)

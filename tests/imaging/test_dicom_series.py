@@ -283,3 +283,16 @@ def test_what_is_no_scan_is_left_out_with_its_name(make_volume, tmp_path, kind):
     assert len(found) == 1
     assert problem.path.name == "other.dcm"
     assert problem.reason == f"left out: no scan in this {other.SOPClassUID.name}"
+
+
+def test_planes_in_one_enhanced_file_are_refused_when_found(reader_data, tmp_path):
+    image = dcmread(reader_data / "dicom2nifti" / "hyperfine" / "anatomical" / "001" / "001.dcm")
+    frames = image.PerFrameFunctionalGroupsSequence
+    for frame in frames[: len(frames) // 2]:
+        plane = Dataset()
+        plane.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+        frame.PlaneOrientationSequence = [plane]
+    image.save_as(tmp_path / "a.dcm")
+    found, (problem,) = find_series(tmp_path)
+    assert found == []
+    assert "several planes" in problem.reason

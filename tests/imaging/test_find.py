@@ -135,3 +135,19 @@ def test_no_identity_in_what_is_kept(make_volume, tmp_path):
     path = write_nifti(volume, tmp_path / "out.nii")
     assert b"DOE" not in path.read_bytes()
     assert nib.load(path).header["db_name"].item() == b""
+
+
+def test_a_real_folder_goes_before_a_link_to_it(tmp_path, make_volume):
+    write_nifti(make_volume("mri"), tmp_path / "real" / "a.nii")
+    (tmp_path / "a-link").symlink_to(tmp_path / "real")
+    (series,), problems = find_series(tmp_path)
+    assert problems == []
+    assert series.paths == (tmp_path / "real" / "a.nii",)
+
+
+def test_paths_may_be_text(tmp_path, make_volume):
+    write_nifti(make_volume("mri"), f"{tmp_path}/a.nii.gz")
+    write_dicom(make_volume("mri"), f"{tmp_path}/dicom")
+    assert len(find_series(str(tmp_path))[0]) == 2
+    with pytest.raises(DataError, match="not a NIfTI name"):
+        write_nifti(make_volume("mri"), tmp_path / "x.nrrd")

@@ -47,7 +47,7 @@ def test_one_bad_file_among_many_costs_one_line(tmp_path):
     table = index.table()
     (row,) = table[table["problem"] != ""].to_dict("records")
     assert row["path"] == "117/0001.dcm"
-    with pytest.raises(DataError, match="1 series cannot be used"):
+    with pytest.raises(DataError, match="1 problems"):
         build_index(DataConfig(data=folder, modality="mri", cache=tmp_path / "cache", strict=True))
 
 
