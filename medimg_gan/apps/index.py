@@ -92,6 +92,7 @@ def _look_and_list(config: Config, index: Index, folder: Path) -> list[str]:
         pass
     return [
         *listing.summary(index, slices),
+        *listing.absent_names(config.source.mask_label, slices),
         *(f"  {line}" for line in index.layouts),
         *(["", *listing.table(index.scans, labels)] if index.scans else []),
         *_apart(listing.notes(index)),

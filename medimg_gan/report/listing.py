@@ -14,6 +14,7 @@ from medimg_gan.data.index import Index
 from medimg_gan.data.masks import Labelling, MaskAreas
 from medimg_gan.data.problem_groups import grouped
 from medimg_gan.data.scan import Scan, relative_path
+from medimg_gan.data.settings import ANY, mask_names
 
 WIDTH = 100
 SHOWN_SERIES = 40
@@ -143,6 +144,21 @@ def _shortened(text: str, width: int) -> str:
         return text
     front = (width - 1) // 3
     return f"{text[:front]}…{text[len(text) - (width - 1 - front) :]}"
+
+
+def absent_names(words: tuple[str, ...], slices: Counter[str]) -> list[str]:
+    """A line for each name of ``--mask-label`` that no counted slice has.
+
+    Args:
+        words: As typed; names of single values ("2=edema") only are looked for.
+        slices: Counted slices by class; empty where masks were not looked at.
+    """
+    named = [(value, name) for value, name in mask_names(words).items() if value != ANY]
+    return [
+        f"  note: no slice is {name}: no mask marks the value {value} in --mask-min-area or more"
+        for value, name in named
+        if slices and not slices[name]
+    ]
 
 
 def notes(index: Index) -> list[str]:
