@@ -151,7 +151,7 @@ def monai_uncached(folder: Path, size: int, batch: int, workers: int) -> Epochs:
 
 def torchio_queue(folder: Path, size: int, batch: int, workers: int) -> Epochs:
     """Queue: volumes in memory by turns, random slices drawn from them."""
-    import torchio
+    import torchio  # pyright: ignore[reportMissingImports]  (an extra)
     from torch.utils.data import DataLoader
 
     paths = sorted((folder / f"nii-{size}").glob("*.nii"))
