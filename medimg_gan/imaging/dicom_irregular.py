@@ -43,7 +43,7 @@ def regular_parts(
     follow each other by Instance Number, then Acquisition Number.
 
     Raises:
-        TimeSeriesError: ``error``, if it shows a single place.
+        DicomGeometryError: If nothing tells the order in time.
         UnreadableError: If there are fewer volumes than the options ask for.
     """
     if len({header.path for header in headers}) < len(headers):
