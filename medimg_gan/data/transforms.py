@@ -91,12 +91,7 @@ class VolumeReader(ImageReader):
 
 
 class LoadVolumed(LoadImaged):
-    """MONAI's ``LoadImaged`` with :class:`VolumeReader` and nothing else.
-
-    A ``LoadImaged(reader=...)`` that fails goes on to try every reader that MONAI has: what we
-    refuse for a reason would be read wrongly by another. A reader given at the call is the only
-    one that is tried.
-    """
+    """MONAI's ``LoadImaged`` with a :class:`VolumeReader` that knows the item's ``series``."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         with warnings.catch_warnings():  # about decoders of readers that are never used here
