@@ -234,8 +234,8 @@ def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     shape, few, many = (192, 192, 40), 16, 64
     peaks = []
-    for count in (few, many):
-        data = tmp_path / f"{count}"
+    for run, count in enumerate((few, few, many)):  # the first run also warms the allocators up
+        data = tmp_path / f"{run}"
         data.mkdir()
         for number in range(count):
             values = np.random.default_rng(number).integers(1, 1000, shape).astype(np.int16)
@@ -243,7 +243,8 @@ def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, monkeypatch):
         index = build_index(DataConfig(data=data, cache=tmp_path / "cache"))
         peaks.append(peak_memory_of(lambda one=index: build_cache(one, 32, tmp_path / "cache")))
     one_volume = 4 * np.prod(shape)
-    assert peaks[1] - peaks[0] < (many - few) * one_volume / 4
+    # A busy machine moves a peak by some volumes; one that kept them would show all 48.
+    assert peaks[2] - max(peaks[:2]) < (many - few) * one_volume / 2
 
 
 def peak_memory_of(work) -> float:
