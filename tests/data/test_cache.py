@@ -243,8 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_scans(tmp_path, monkeypatch):
         index = build_index(DataConfig(data=data, cache=tmp_path / "cache"))
         peaks.append(peak_memory_of(lambda one=index: build_cache(one, 32, tmp_path / "cache")))
     one_volume = 4 * np.prod(shape)
-    # A busy machine moves a peak by some volumes; one that kept them would show all 48.
-    assert peaks[2] - max(peaks[:2]) < (many - few) * one_volume / 2
+    assert peaks[2] - max(peaks[:2]) < (many - few) * one_volume / 4
 
 
 def peak_memory_of(work) -> float:
