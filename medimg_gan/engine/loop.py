@@ -20,6 +20,7 @@ from medimg_gan.engine.networks import only_training, set_up
 from medimg_gan.engine.observer import (
     Averages,
     Speed,
+    agree_on_buffers,
     critic_scores,
     learning_rates,
     mean_over_processes,
@@ -130,6 +131,7 @@ class Engine:
         for phase in self.phases:
             if self.step % phase.every == 0:
                 self.run_phase(phase)
+        agree_on_buffers(self.fabric, self.recipe)
         batch_size = self.plan.batch_size * self.fabric.world_size
         half_life = self.recipe.ema_half_life(batch_size)
         self._update_average(ema.decay(batch_size, half_life, self.images_seen))

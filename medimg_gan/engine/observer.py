@@ -78,6 +78,17 @@ def mean_over_processes(fabric: Fabric, values: Mapping[str, Tensor]) -> dict[st
     return dict(zip(values, together.tolist(), strict=True))  # type: ignore[union-attr]
 
 
+def agree_on_buffers(fabric: Fabric, recipe: Recipe) -> None:
+    """Average over processes the buffers that a recipe steers itself by, in place."""
+    if fabric.world_size > 1 and recipe.agreed:
+        buffers = [getattr(recipe, name) for name in recipe.agreed]
+        together = torch.cat([buffer.flatten() for buffer in buffers])
+        mean = fabric.all_reduce(together, reduce_op="mean")
+        parts = mean.split([buffer.numel() for buffer in buffers])  # type: ignore[union-attr]
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))
+
+
 def norm_of_weights(networks: Mapping[str, Network], averaged: nn.Module) -> Tensor:
     """Norm of all weights, trained and averaged: not finite if any one of them is not."""
     trained = [weight for net in networks.values() for weight in net.parameters]

@@ -77,6 +77,10 @@ class Recipe(nn.Module):
     averaged: ClassVar[tuple[str, ...]] = ()
     """Networks whose exponential moving average is what ``preview`` and users sample from."""
 
+    agreed: ClassVar[tuple[str, ...]] = ()
+    """Own buffers (float) that the recipe steers itself by: the engine averages them over the
+    processes after every step, so that all of them steer alike."""
+
     def __init__(self, config: Any, spec: Spec) -> None:
         super().__init__()
         self.config = config
@@ -130,6 +134,11 @@ class NoiseRecipe(Recipe):
     def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] for ``noise`` (N, latent) and ``label`` (N,)."""
         raise NotImplementedError
+
+    def sample_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Images for ``noise``, each with the condition of the batch's image in its place."""
+        conditional = self.conditional and self.spec.classes
+        return self.sample(noise, batch["label"] if conditional else None)
 
     def noise_for(self, batch: Batch) -> Tensor:
         """Fresh noise (N, latent) for as many images as ``batch`` has, on its device."""

@@ -70,7 +70,7 @@ def test_a_phase_changes_only_what_it_trains(tmp_path):
         engine.run_phase(phase)
         after = weights_of(engine)
         changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
-        assert changed - {"history"} == set(phase.trains)
+        assert changed - {"history", "brightness"} == set(phase.trains)
     assert all(weight.requires_grad for weight in engine.recipe.parameters())
 
 

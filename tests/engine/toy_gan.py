@@ -32,13 +32,16 @@ class ToyGan(Recipe):
 
     Config = ToyConfig
     averaged = ("generator",)
+    agreed = ("brightness",)
     history: Tensor
+    brightness: Tensor
 
     def __init__(self, config: ToyConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.generator = nn.Sequential(nn.Linear(4, SIZE * SIZE), nn.Unflatten(1, (1, SIZE, SIZE)))
         self.critic = nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, 1))
         self.register_buffer("history", torch.zeros(1, SIZE, SIZE))
+        self.register_buffer("brightness", torch.zeros(()))
 
     def phases(self) -> list[Phase]:
         return [
@@ -69,6 +72,7 @@ class ToyGan(Recipe):
         return gradient.square().sum((1, 2, 3)).mean() + 0.0 * scores.sum(), {}
 
     def generator_loss(self, batch):
+        self.brightness = torch.lerp(self.brightness, batch["image"].mean(), 0.1)
         fake = self.generator(batch["noise"])
         if self.config.jitter:
             fake = fake + self.config.jitter * (torch.randn_like(fake) + self.history)
