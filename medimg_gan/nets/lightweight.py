@@ -55,11 +55,11 @@ def _doubling(before: int, after: int) -> list[nn.Module]:
 
 
 class LightweightGenerator(nn.Module):
-    """(noise, class) -> image, each scale gated by one some doublings coarser.
+    """(noise, condition) -> image, each scale gated by one some doublings coarser.
 
     Args:
         latent: Length of the noise.
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the image, a power of two.
         width: Feature channels at half the image's size.
@@ -67,12 +67,12 @@ class LightweightGenerator(nn.Module):
     """
 
     def __init__(
-        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+        self, latent: int, condition: int, channels: int, size: int, width: int, limit: int
     ) -> None:
         super().__init__()
         widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
         self.skip = min(LONGEST_SKIP, doublings(size) - 1)
-        self.embed = nn.Embedding(classes, latent)
+        self.embed = nn.Linear(condition, latent, bias=False)
         self.start = nn.Sequential(
             nn.ConvTranspose2d(2 * latent, 2 * widths[0], SMALLEST), PixelNorm(), nn.GLU(dim=1)
         )
@@ -88,10 +88,11 @@ class LightweightGenerator(nn.Module):
         )
         self.image = nn.Conv2d(widths[-1], channels, 3, padding=1)
         init_leaky(self)
+        nn.init.normal_(self.embed.weight)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        """Noise (N, latent), label (N,) int64 -> images (N, C, H, W) float32 in [-1, 1]."""
-        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1)
+    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> images (N, C, H, W) float32 in [-1, 1]."""
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
         scales = [channels_last(self.start(known[:, :, None, None]))]
         for level, block in enumerate(self.blocks, start=1):
             features = block(scales[-1])
@@ -127,14 +128,14 @@ class DescribingCritic(nn.Module):
     meet in one.
 
     Args:
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the image, a power of two from 32.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
     """
 
-    def __init__(self, classes: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(self, condition: int, channels: int, size: int, width: int, limit: int) -> None:
         super().__init__()
         widths = channel_ladder(size, width, limit)[::-1]
         self.image = nn.Sequential(
@@ -146,16 +147,16 @@ class DescribingCritic(nn.Module):
         self.deviation = MinibatchDeviation()
         self.gather = nn.Conv2d(widths[-1] + 1, limit, SMALLEST)
         self.score = nn.Linear(limit, 1)
-        self.embed = nn.Embedding(classes, limit)
+        self.embed = nn.Linear(condition, limit, bias=False)
         init_leaky(self)
         nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
 
-    def forward(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge and describe.
 
         Args:
             images: (N, C, H, W) in [-1, 1].
-            label: (N,) the class that each image claims to be of.
+            condition: (N, D), what each image claims to be of.
 
         Returns:
             Scores (N,) float32, and features (N, c, 16, 16) and (N, c', 8, 8).
@@ -169,7 +170,7 @@ class DescribingCritic(nn.Module):
         # The head is small and its sums decide between real and fake: float32 in any precision.
         with torch.autocast(phi.device.type, enabled=False):
             phi = phi.float()
-            scores = self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
+            scores = self.score(phi).squeeze(1) + (self.embed(condition) * phi).sum(dim=1)
         return scores, maps[FINE], maps[COARSE]
 
 

@@ -1,18 +1,20 @@
-"""A class-conditional GAN for a few hundred slices: the default recipe.
+"""A conditional GAN for a few hundred slices: the default recipe.
 
 ==================  =====================================================
 here                papers
 ==================  =====================================================
-``generator``       G(z, y); style modulation on pixel norm (Karras 2018, 2019)
-``critic``          D(x, y) = psi(phi(x)) + <embed(y), phi(x)> (Miyato & Koyama 2018, eq. 3)
+``generator``       G(z, c); style modulation on pixel norm (Karras 2018, 2019)
+``critic``          D(x, c) = psi(phi(x)) + <W c, phi(x)> (Miyato & Koyama 2018, eq. 3)
 ``critic_loss``     L = softplus(-(D(x) - D(G(z)))) (R3GAN, Huang 2024, eq. 2)
 ``penalty_loss``    R1 + R2 = gamma / 2 (|grad D(x)|^2 + |grad D(G(z))|^2) (R3GAN, eq. 4)
 ==================  =====================================================
 
-Real and fake of a pair have the same class. Departs from R3GAN: the penalties are lazy
-(StyleGAN2's, every few steps, weight scaled up), gamma is constant and far smaller (R3GAN's 2 at
-64 pixels held the critic back on small data), plain convolutions, a projection head, and
-DiffAugment at a constant probability. Without classes it is the same GAN with a single class.
+Real and fake of a pair have the same condition c: class, and numbers such as the slice's position
+(as continuous conditions in CcGAN, Ding 2021, but without their kernel smoothing). Departs from
+R3GAN: the penalties are lazy (StyleGAN2's, every few steps, weight scaled up), gamma is constant
+and far smaller (R3GAN's 2 at 64 pixels held the critic back on small data), plain convolutions, a
+projection head, and DiffAugment at a constant probability. Without classes it is the same GAN with
+a single class.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class Cgan(RelativisticGan):
     def __init__(self, config: CganConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (self._class_count, spec.channels, spec.size, config.width, config.widest)
+        shape = (self._condition_length, spec.channels, spec.size, config.width, config.widest)
         self.generator = ResidualGenerator(config.latent, *shape)
         self.critic = ProjectionCritic(*shape)
         self.augment = DiffAugment(config.augment, spec.mirror)
@@ -72,5 +74,5 @@ class Cgan(RelativisticGan):
     def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N,) of real and fake images in one pass: this critic compares no images."""
         images = self.augment(torch.cat([batch["image"], fake]))
-        real_scores, fake_scores = self.critic(images, self._label(batch).repeat(2)).chunk(2)
+        real_scores, fake_scores = self.critic(images, self._condition(batch).repeat(2, 1)).chunk(2)
         return real_scores, fake_scores

@@ -13,8 +13,8 @@ Departs from the paper: classes (a projection critic, an embedding beside the no
 relativistic loss of ``cgan`` with R1 and R2 every 4 steps for the hinge loss, a critic that sees
 the deviation within its batch, an L1 distance for a perceptual one (its network knows photographs,
 not scans), pixel norm for batch norm, no noise inside the generator (a sample is a function of
-noise and label alone), an EMA decay of .995. Gamma is not cgan's: in trials at 32 pixels, on some
-600 axial heads, .02 at every 16th step let the samples of a class become alike.
+noise and condition alone), an EMA decay of .995. Gamma is not cgan's: in trials at 32 pixels, on
+some 600 axial heads, .02 at every 16th step let the samples of a class become alike.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class FastGan(RelativisticGan):
         super().__init__(config, spec)
         self.latent = config.latent
         shape = (spec.channels, spec.size, config.width, config.widest)
-        self.generator = LightweightGenerator(config.latent, self._class_count, *shape)
-        self.critic = DescribingCritic(self._class_count, *shape)
+        self.generator = LightweightGenerator(config.latent, self._condition_length, *shape)
+        self.critic = DescribingCritic(self._condition_length, *shape)
         self.descriptions = Descriptions(*shape)
         self.augment = DiffAugment(config.augment, spec.mirror)
 
@@ -89,11 +89,11 @@ class FastGan(RelativisticGan):
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """softplus(-(D(x) - D(G(z)))) + L_recons of the real images."""
-        label, real = self._label(batch), self.augment(batch["image"])
+        condition, real = self._condition(batch), self.augment(batch["image"])
         with torch.no_grad():
             fake = self.augment(self._fake(batch))
-        scores, fine, coarse = self.critic(real, label)
-        game = losses.relativistic(scores, self._scores(fake, label))
+        scores, fine, coarse = self.critic(real, condition)
+        game = losses.relativistic(scores, self._scores(fake, condition))
         reconstruction = self._reconstruction(real, fine, coarse)
         logs = {"critic/loss": game.detach(), "critic/reconstruction": reconstruction.detach()}
         return game + self.config.reconstruction * reconstruction, logs
@@ -106,8 +106,8 @@ class FastGan(RelativisticGan):
             whole, F.avg_pool2d(images, 2)
         )
 
-    def _scores(self, images: Tensor, label: Tensor) -> Tensor:
-        return self.critic(images, label)[0]
+    def _scores(self, images: Tensor, condition: Tensor) -> Tensor:
+        return self.critic(images, condition)[0]
 
 
 def _quadrant(images: Tensor, down: int, right: int) -> Tensor:

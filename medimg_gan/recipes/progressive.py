@@ -65,7 +65,7 @@ class Progressive(RelativisticGan):
     def __init__(self, config: ProgressiveConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (self._class_count, spec.channels, spec.size, config.width, config.widest)
+        shape = (self._condition_length, spec.channels, spec.size, config.width, config.widest)
         self.generator = GrowingGenerator(config.latent, *shape)
         self.critic = GrowingCritic(*shape)
         self.augment = DiffAugment(config.augment, spec.mirror)
@@ -89,15 +89,15 @@ class Progressive(RelativisticGan):
         """The paper's betas."""
         return Adam(self.config.learning_rate, (0.0, 0.99))
 
-    def _generated(self, noise: Tensor, label: Tensor) -> Tensor:
-        return self.generator(noise, label, self.stage)
+    def _generated(self, noise: Tensor, condition: Tensor) -> Tensor:
+        return self.generator(noise, condition, self.stage)
 
-    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
-        images = self._generated(noise, label)
+    def _sampled(self, noise: Tensor, condition: Tensor) -> Tensor:
+        images = self._generated(noise, condition)
         return F.interpolate(images, size=self.spec.size)
 
     def _real(self, batch: Batch) -> Tensor:
         return faded(batch["image"], self.stage)
 
-    def _scores(self, images: Tensor, label: Tensor) -> Tensor:
-        return self.critic(images, label, self.stage)
+    def _scores(self, images: Tensor, condition: Tensor) -> Tensor:
+        return self.critic(images, condition, self.stage)

@@ -60,7 +60,7 @@ class StyleGan3(RelativisticGan):
     def __init__(self, config: StyleGan3Config, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        image = (self._class_count, spec.channels, spec.size)
+        image = (self._condition_length, spec.channels, spec.size)
         self.generator = AliasFreeGenerator(config.latent, *image, config.width, config.widest)
         self.critic = ProjectionCritic(*image, config.critic_width, config.widest)
         self.augment = DiffAugment(config.augment, spec.mirror)
@@ -69,5 +69,5 @@ class StyleGan3(RelativisticGan):
         """The paper's betas."""
         return Adam(self.config.learning_rate, (0.0, 0.99))
 
-    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
-        return self.generator(noise, label, self.config.truncation)
+    def _sampled(self, noise: Tensor, condition: Tensor) -> Tensor:
+        return self.generator(noise, condition, self.config.truncation)

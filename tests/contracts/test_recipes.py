@@ -9,7 +9,7 @@ import torch
 
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Recipe, Spec, TranslationRecipe
 
-SPEC = Spec(channels=1, size=32, classes=("healthy", "tumor"), mirror=True)
+SPEC = Spec(channels=1, size=32, classes=("healthy", "tumor"), numbers=("age",), mirror=True)
 SMALLER = {"width": 4, "widest": 8}
 
 
@@ -26,7 +26,9 @@ def some_batch(spec: Spec = SPEC, count: int = 4):
         name: torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1
         for name in ("image", "source", "target")
     }
-    return images | {"label": torch.arange(count) % 2, "position": torch.rand(count)}
+    numbers = torch.rand(count, len(spec.numbers)) * 2 - 1
+    labels = torch.arange(count) % 2
+    return images | {"label": labels, "position": torch.rand(count), "numbers": numbers}
 
 
 def networks(recipe: Recipe):
@@ -177,12 +179,16 @@ def test_preview_depends_on_the_seed_alone(name):
 @every_recipe
 @pytest.mark.parametrize("spec", [
     Spec(channels=1, size=64, classes=("a", "b")), Spec(channels=3, size=32, classes=("a", "b")),
-    Spec(channels=1, size=32),
+    Spec(channels=1, size=32), Spec(channels=1, size=32, numbers=("position", "age")),
 ])  # fmt: skip
-def test_phases_run_at_other_sizes_channels_and_without_classes(name, spec):
+def test_phases_run_at_other_sizes_and_channels_and_without_classes_or_numbers(name, spec):
     recipe, batch = build(name, spec), some_batch(spec, 2)
+    if not spec.numbers:
+        del batch["numbers"]
     for phase in recipe.phases():
         assert phase.loss(batch)[0].isfinite()
+    if isinstance(recipe, NoiseRecipe):
+        assert recipe.sample_like(batch, torch.randn(2, recipe.latent)).isfinite().all()
 
 
 @every_recipe
@@ -192,7 +198,8 @@ def test_what_a_recipe_makes(name):
         assert recipe.translate(torch.zeros(3, 1, 32, 32)).shape == (3, 1, 32, 32)
         return
     assert isinstance(recipe, NoiseRecipe)
-    images = recipe.sample(torch.randn(3, recipe.latent), torch.tensor([0, 1, 0]))
+    ages = torch.tensor([[-1.0], [0.0], [1.0]])
+    images = recipe.sample(torch.randn(3, recipe.latent), torch.tensor([0, 1, 0]), ages)
     assert images.shape == (3, 1, 32, 32)
     assert images.dtype == torch.float32
     assert images.abs().max() <= 1

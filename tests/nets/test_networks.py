@@ -57,10 +57,10 @@ def test_convolutional_pair_by_size(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_residual_pair_by_size(size):
-    label = torch.tensor([0, 1, 1])
-    images = ResidualGenerator(10, 2, 3, size, 4, 16)(torch.randn(3, 10), label)
+    condition = torch.eye(2)[[0, 1, 1]]
+    images = ResidualGenerator(10, 2, 3, size, 4, 16)(torch.randn(3, 10), condition)
     assert images.shape == (3, 3, size, size)
-    assert ProjectionCritic(2, 3, size, 4, 16)(images, label).shape == (3,)
+    assert ProjectionCritic(2, 3, size, 4, 16)(images, condition).shape == (3,)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -88,7 +88,7 @@ def test_generators_begin_with_images_in_range_and_alive():
     torch.manual_seed(0)
     for images in (
         ConvolutionalGenerator(10, 1, 64, 8, 64)(torch.randn(16, 10)),
-        ResidualGenerator(10, 1, 1, 64, 8, 64)(torch.randn(16, 10), torch.zeros(16).long()),
+        ResidualGenerator(10, 1, 1, 64, 8, 64)(torch.randn(16, 10), torch.ones(16, 1)),
     ):
         assert images.abs().max() <= 1
         assert 0.02 < images.std() < 0.9
@@ -97,10 +97,10 @@ def test_generators_begin_with_images_in_range_and_alive():
 
 def test_critics_begin_with_scores_of_order_one():
     torch.manual_seed(0)
-    images, label = torch.rand(32, 1, 64, 64) * 2 - 1, torch.zeros(32).long()
+    images, condition = torch.rand(32, 1, 64, 64) * 2 - 1, torch.ones(32, 1)
     for scores in (
         ConvolutionalCritic(1, 64, 16, 128)(images),
-        ProjectionCritic(1, 1, 64, 16, 128)(images, label),
+        ProjectionCritic(1, 1, 64, 16, 128)(images, condition),
     ):
         assert 0.005 < scores.std() < 20
 
@@ -114,12 +114,12 @@ def test_no_critic_norms_over_the_batch():
 
 def test_score_of_an_image_does_not_depend_on_its_batch():
     critic = ProjectionCritic(2, 1, 32, 4, 8)
-    images, label = torch.randn(6, 1, 32, 32), torch.tensor([0, 1, 0, 1, 0, 1])
-    torch.testing.assert_close(critic(images, label)[:1], critic(images[:1], label[:1]))
+    images, condition = torch.randn(6, 1, 32, 32), torch.eye(2).repeat(3, 1)
+    torch.testing.assert_close(critic(images, condition)[:1], critic(images[:1], condition[:1]))
 
 
-def test_the_label_moves_image_and_score():
-    noise, zero, one = torch.randn(1, 10), torch.tensor([0]), torch.tensor([1])
+def test_the_condition_moves_image_and_score():
+    noise, (zero, one) = torch.randn(1, 10), torch.eye(2).split(1)
     generator, critic = ResidualGenerator(10, 2, 1, 32, 4, 8), ProjectionCritic(2, 1, 32, 4, 8)
     assert not torch.allclose(generator(noise, zero), generator(noise, one), atol=1e-3)
     image = generator(noise, zero)

@@ -1,5 +1,7 @@
 """What each recipe promises: its losses, its labels, its schedule."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -102,13 +104,41 @@ def test_a_cgan_without_classes_needs_none():
     assert recipe.preview({}, 0)["samples"].shape == (64, 1, 32, 32)
 
 
-def test_cgan_preview_has_a_row_per_class_with_shared_noise():
+def test_cgan_preview_has_rows_of_a_class_with_shared_noise():
     recipe = Cgan(CganConfig(width=4, widest=8), SMALL)
     samples = recipe.preview({}, 0)["samples"]
-    assert samples.shape == (16, 1, 32, 32)
+    assert samples.shape == (64, 1, 32, 32)
+    assert not torch.allclose(samples[:32], samples[32:], atol=1e-3)
     nn.init.zeros_(recipe.generator.embed.weight)
     same = recipe.preview({}, 0)["samples"]
-    torch.testing.assert_close(same[:8], same[8:])  # without an embedding the rows are equal
+    torch.testing.assert_close(same[:32], same[32:])  # without an embedding the classes are equal
+
+
+def test_cgan_preview_shows_one_noise_a_row_from_a_low_number_to_a_high_one():
+    recipe = Cgan(CganConfig(width=4, widest=8), dataclasses.replace(SMALL, numbers=("a", "b")))
+    rows = recipe.preview({}, 0)["samples"].unflatten(0, (8, 8))
+    noise = torch.randn(4, recipe.latent, generator=torch.Generator().manual_seed(0))
+    ends = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    low, high = recipe.sample(noise[:1].repeat(2, 1), torch.tensor([1, 1]), ends)
+    torch.testing.assert_close(rows[4, 0], low)
+    torch.testing.assert_close(rows[4, -1], high)
+    assert not torch.allclose(rows[4], rows[5], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].conditional])
+def test_a_number_changes_a_sample_and_only_the_number(name):
+    torch.manual_seed(0)
+    spec = Spec(size=32, numbers=("position",))
+    recipe = RECIPES[name](RECIPES[name].Config(width=4, widest=8), spec)
+    noise = torch.randn(3, recipe.latent)
+    low = recipe.sample(noise, None, torch.tensor([[-0.5], [-0.5], [-0.5]]))
+    mixed = recipe.sample(noise, None, torch.tensor([[-0.5], [0.5], [0.5]]))
+    torch.testing.assert_close(low[0], mixed[0])
+    assert (low[1:] - mixed[1:]).abs().mean() > 1e-3
+    with pytest.raises(ValueError, match="position"):
+        recipe.sample(noise)
+    batch_of_low = {"image": noise, "numbers": torch.full((3, 1), -0.5)}
+    torch.testing.assert_close(recipe.sample_like(batch_of_low, noise), low)
 
 
 @pytest.mark.parametrize("name", ["cgan", "dcgan", "wgan-gp"])
