@@ -121,7 +121,7 @@ Terms = dict[str, tuple[float, Tensor]]
 
 def weighted(terms: Terms) -> tuple[Tensor, Mapping[str, Tensor]]:
     """The weighted sum, and each part without its weight for the plots."""
-    total = sum((weight * value for weight, value in terms.values()), torch.zeros(()))
+    total = torch.stack([weight * value for weight, value in terms.values()]).sum()
     return total, {name: value.detach() for name, (_, value) in terms.items()}
 
 

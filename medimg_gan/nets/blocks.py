@@ -15,6 +15,9 @@ SLOPE = 0.2
 SMALLEST = 4
 """Side in pixels of the coarsest feature map."""
 
+MEASURES = 16
+"""Values that minibatch discrimination adds to an image's features."""
+
 
 def doublings(size: int) -> int:
     """How often 4 pixels double to ``size``: 4 for 64.
@@ -104,10 +107,10 @@ class MinibatchDiscrimination(nn.Module):
     """
 
     def __init__(
-        self, features: int, measures: int = 16, directions: int = 4, group: int = 8
+        self, features: int, measures: int = MEASURES, directions: int = 4, group: int = 8
     ) -> None:
         super().__init__()
-        self.group, self.measures = group, measures
+        self.group = group
         # Features of order 1 are then some unit apart: exp(-unit) is neither blind nor flat.
         size = 1 / (directions * math.sqrt(features))
         self.tensor = nn.Parameter(size * torch.randn(features, measures, directions))

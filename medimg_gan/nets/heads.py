@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medimg_gan.nets.blocks import (
+    MEASURES,
     SLOPE,
     SMALLEST,
     MinibatchDeviation,
@@ -47,8 +48,7 @@ class ProjectionHead(nn.Module):
         self.before = MinibatchDeviation() if deviates else nn.Identity()
         self.gather = nn.Conv2d(channels + deviates, width, SMALLEST)
         self.after = MinibatchDiscrimination(width) if discriminates else nn.Identity()
-        measures = self.after.measures if discriminates else 0
-        self.score = nn.Linear(width + measures, 1)
+        self.score = nn.Linear(width + MEASURES * discriminates, 1)
         self.embed = nn.Linear(condition, width, bias=False)
         init_leaky(self)
         nn.init.normal_(self.embed.weight, 0.0, width**-0.5)

@@ -107,7 +107,9 @@ class VaeGan(ConditionalRecipe):
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 = gamma / 2 |grad D(x)|^2, times the steps that it is skipped on."""
         condition, images = self._condition(batch), self.augment(batch["image"])
-        penalty = losses.zero_centred_penalty(lambda real: self.critic(real, condition)[0], images)
+        penalty = losses.zero_centred_penalty(
+            lambda real: self.critic(real, condition).scores, images
+        )
         gamma = self.config.gamma * (self.spec.size / 64) ** 2
         return self.config.penalty_every * gamma / 2 * penalty, {"critic/r1": penalty.detach()}
 
@@ -127,7 +129,8 @@ class VaeGan(ConditionalRecipe):
         found = self._reconstructed(batch)
         error, _ = self._unlikeness(found, batch, condition)
         scores = [
-            self.critic(self.augment(images), condition)[0] for images in (self._fake(batch), found)
+            self.critic(self.augment(images), condition).scores
+            for images in (self._fake(batch), found)
         ]
         game = losses.non_saturating_generator(torch.cat(scores))
         return self.config.likeness * error + game, {"generator/loss": game.detach()}
@@ -146,14 +149,15 @@ class VaeGan(ConditionalRecipe):
     def _unlikeness(self, found: Tensor, batch: Batch, condition: Tensor) -> tuple[Tensor, int]:
         """-log p(Dis_l(x)|z) in nats per feature, and the number of features."""
         with torch.no_grad():
-            wanted = self.critic(batch["image"], condition)[1]
+            wanted = self.critic(batch["image"], condition).fine
         values = wanted[0].numel()
-        return calibrated_error(self.critic(found, condition)[1], wanted) / values, values
+        return calibrated_error(self.critic(found, condition).fine, wanted) / values, values
 
     def _both_scored(self, batch: Batch, *fakes: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of the real images (N,) and of all fakes, none compared with another kind."""
         condition = self._condition(batch)
         real, *made = [
-            self.critic(self.augment(images), condition)[0] for images in (batch["image"], *fakes)
+            self.critic(self.augment(images), condition).scores
+            for images in (batch["image"], *fakes)
         ]
         return real, torch.cat(made)
