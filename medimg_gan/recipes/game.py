@@ -126,8 +126,8 @@ class GameRecipe(ConditionalRecipe):
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """The critic's side of the game, LeCam, consistency."""
         real, fake, claim = self._pairs(batch)
-        seen = self._seen(real)
-        of_real, of_fake = self._both_judged(seen, self._seen(fake), claim)
+        seen, seen_fake = self._seen(torch.cat([real, fake])).chunk(2)
+        of_real, of_fake = self._both_judged(seen, seen_fake, claim)
         terms = {"critic/loss": (1.0, self.game.critic(of_real.scores, of_fake.scores))}
         if self.config.lecam:
             terms["critic/lecam"] = (self.config.lecam, self._lecam(of_real.scores, of_fake.scores))
