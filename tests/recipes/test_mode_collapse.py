@@ -89,4 +89,4 @@ def test_without_a_remedy_modes_are_lost():
 
 @pytest.mark.parametrize("remedy", [{"pack": 4}, {"minibatch": "discrimination"}], ids=str)
 def test_a_remedy_keeps_them(remedy):
-    assert modes_found(**remedy) >= MODES - 1
+    assert modes_found(**remedy) >= MODES - 2
