@@ -127,14 +127,14 @@ class GameRecipe(ConditionalRecipe):
         """The critic's side of the game, LeCam, consistency."""
         real, fake, claim = self._pairs(batch)
         seen, seen_fake = self._seen(torch.cat([real, fake])).chunk(2)
-        of_real, of_fake = self._both_judged(seen, seen_fake, claim)
+        of_real, of_fake = self._judgements(seen, seen_fake, claim)
         terms = {"critic/loss": (1.0, self.game.critic(of_real.scores, of_fake.scores))}
         if self.config.lecam:
             terms["critic/lecam"] = (self.config.lecam, self._lecam(of_real.scores, of_fake.scores))
         for kind, images, judged in (("real", real, of_real), ("fake", fake, of_fake)):
             weight = getattr(self.config, f"consistency_{kind}")
             if weight:
-                moved = self._judged(self._packed(self.another_view(images)), claim)
+                moved = self._judgement(self._packed(self.another_view(images)), claim)
                 change = losses.consistency(judged.scores, moved.scores)
                 terms[f"critic/consistency_{kind}"] = (weight, change)
         return losses.weighted(terms | self._own_terms(seen, of_real))
@@ -145,7 +145,7 @@ class GameRecipe(ConditionalRecipe):
 
         def scores(images: Tensor) -> Tensor:
             seen_real, seen_fake = images.chunk(2)
-            return torch.cat([one.scores for one in self._both_judged(seen_real, seen_fake, claim)])
+            return torch.cat([one.scores for one in self._judgements(seen_real, seen_fake, claim)])
 
         # The mean over real and fake together is half of R1 + R2.
         half = losses.zero_centred_penalty(scores, self._seen(torch.cat([real, fake])))
@@ -156,9 +156,9 @@ class GameRecipe(ConditionalRecipe):
         """The generator's side of the game, feature matching."""
         batch = self._in_packs(batch)
         claim = self._packed(self._condition(batch))
-        of_fake = self._judged(self._seen(self._fake(batch)), claim)
+        of_fake = self._judgement(self._seen(self._fake(batch)), claim)
         with torch.no_grad():
-            of_real = self._judged(self._seen(self._real(batch)), claim)
+            of_real = self._judgement(self._seen(self._real(batch)), claim)
         terms = {"generator/loss": (1.0, self.game.generator(of_fake.scores, of_real.scores))}
         if self.config.feature_matching:
             distance = losses.feature_distance(of_fake.features, of_real.features)
@@ -170,7 +170,7 @@ class GameRecipe(ConditionalRecipe):
         """Mean scores of real and fake, and the share of pairs ranked right."""
         whole = len(batch["image"]) // self.config.pack * self.config.pack
         real, fake, claim = self._pairs({name: value[:whole] for name, value in batch.items()})
-        of_real, of_fake = self._both_judged(self._seen(real), self._seen(fake), claim)
+        of_real, of_fake = self._judgements(self._seen(real), self._seen(fake), claim)
         return losses.summary(of_real.scores, of_fake.scores)
 
     @property
@@ -191,17 +191,15 @@ class GameRecipe(ConditionalRecipe):
         """The real images as a generator could make them."""
         return batch["image"]
 
-    def _judged(self, seen: Tensor, claim: Tensor) -> Judgement:
+    def _judgement(self, seen: Tensor, claim: Tensor) -> Judgement:
         """What the critic says of packs of images."""
         return self.critic(seen, claim)
 
-    def _both_judged(
-        self, real: Tensor, fake: Tensor, claim: Tensor
-    ) -> tuple[Judgement, Judgement]:
+    def _judgements(self, real: Tensor, fake: Tensor, claim: Tensor) -> tuple[Judgement, Judgement]:
         """Real and fake images, in one pass unless the critic would compare them."""
         if self.config.minibatch != "none":
-            return self._judged(real, claim), self._judged(fake, claim)
-        both = self._judged(torch.cat([real, fake]), claim.repeat(2, 1))
+            return self._judgement(real, claim), self._judgement(fake, claim)
+        both = self._judgement(torch.cat([real, fake]), claim.repeat(2, 1))
         of_real, of_fake = zip(*(part.chunk(2) for part in both), strict=True)
         return type(both)(*of_real), type(both)(*of_fake)
 

@@ -99,5 +99,5 @@ class Progressive(GameRecipe):
     def _real(self, batch: Batch) -> Tensor:
         return faded(batch["image"], self.stage)
 
-    def _judged(self, seen: Tensor, claim: Tensor) -> Judgement:
+    def _judgement(self, seen: Tensor, claim: Tensor) -> Judgement:
         return self.critic(seen, claim, self.stage)

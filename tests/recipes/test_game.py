@@ -280,7 +280,7 @@ def test_real_and_fake_never_meet_in_a_group(name, minibatch):
     real, fake = batch(0, 2)["image"], batch(1, 2)["image"]
     others = batch(2, 2)["image"]
     claim = recipe._condition(batch(0, 2))
-    scores = [recipe._both_judged(real, images, claim)[0].scores for images in (fake, others)]
+    scores = [recipe._judgements(real, images, claim)[0].scores for images in (fake, others)]
     assert torch.equal(*scores)
 
 
