@@ -84,7 +84,10 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     mirror = MODALITIES[modality].mirror and config.transform.mirrors
-    spec = Spec(1, config.size, prepared.classes, mirror)
+    unit = unit_of(modality, rows)
+    # A picture's grey levels went through somebody's window: they are in no unit, CT or not.
+    calibrated = MODALITIES[modality].calibrated and unit != "display"
+    spec = Spec(1, config.size, prepared.classes, mirror, calibrated)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -96,7 +99,7 @@ def fit_gan(
         net,
         recipe,
         modality=modality,
-        unit=unit_of(modality, rows),
+        unit=unit,
         scale=typical_scale(rows),
         class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
         counts=prepared.counts(),
