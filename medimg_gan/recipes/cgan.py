@@ -12,7 +12,8 @@ here                papers
 Real and fake of a pair have the same class. Departs from R3GAN: the penalties are lazy
 (StyleGAN2's, every few steps, weight scaled up), gamma is constant and far smaller (R3GAN's 2 at
 64 pixels held the critic back on small data), plain convolutions, a projection head, and
-DiffAugment at a constant probability. Without classes it is the same GAN with a single class.
+DiffAugment, at a constant probability unless ``ada`` steers it. Without classes it is the same GAN
+with a single class.
 """
 
 from __future__ import annotations
