@@ -28,6 +28,8 @@ class Spec:
         numbers: Names of the numbers that images are conditioned on, in the order of the columns
             of a batch's ``numbers``.
         mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
+        calibrated: Whether intensities have a unit of their own (HU), so that nothing may change
+            them.
     """
 
     channels: int = 1
@@ -35,6 +37,7 @@ class Spec:
     classes: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     mirror: bool = False
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ class Recipe(nn.Module):
     agreed: ClassVar[tuple[str, ...]] = ()
     """Own buffers (float) that the recipe steers itself by: the engine averages them over the
     processes after every step, so that all of them steer alike."""
+
+    images_per_step: int = 1
+    """Images of one step over all processes; the engine tells, before the first."""
 
     def __init__(self, config: Any, spec: Spec) -> None:
         super().__init__()

@@ -14,15 +14,14 @@ Real and fake of a pair have the same condition c: class, and numbers such as th
 (as continuous conditions in CcGAN, Ding 2021, but without their kernel smoothing). Departs from
 R3GAN: the penalties are lazy (StyleGAN2's, every few steps, weight scaled up), gamma is constant
 and far smaller (R3GAN's 2 at 64 pixels held the critic back on small data), plain convolutions, a
-projection head, and DiffAugment at a constant probability. Without classes it is the same GAN with
-a single class.
+projection head, and DiffAugment, at a constant probability unless ``ada`` steers it. Without
+classes it is the same GAN with a single class.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.residual import ProjectionCritic, ResidualGenerator
 from medimg_gan.recipes.base import Adam, Spec
 from medimg_gan.recipes.game import GameConfig, GameRecipe
@@ -44,8 +43,6 @@ class CganConfig(GameConfig):
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels. 0 turns them off."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class Cgan(GameRecipe):
@@ -60,7 +57,6 @@ class Cgan(GameRecipe):
         self.generator = ResidualGenerator(config.latent, self._condition_length, *image, *widths)
         critic = ProjectionCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
         self.critic = self._regular(critic)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def adam(self, net: str) -> Adam:
         """R3GAN's: no momentum."""

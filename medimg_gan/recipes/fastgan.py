@@ -27,7 +27,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.lightweight import (
     DescribingCritic,
     Description,
@@ -54,8 +53,6 @@ class FastGanConfig(GameConfig):
     """How the critic compares the images of a batch, which shows it a generator that collapses."""
     reconstruction: float = 0.3
     """Weight of the critic's reconstruction of real images."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class FastGan(GameRecipe):
@@ -74,7 +71,6 @@ class FastGan(GameRecipe):
         critic = DescribingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
         self.critic = self._regular(critic)
         self.descriptions = Descriptions(*self._pack_shape[1:], *widths)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def phases(self) -> list[Phase]:
         """As the others, but the critic's decoders learn with it."""

@@ -31,12 +31,11 @@ from medimg_gan.augmentations import DiffAugment
 from medimg_gan.errors import ConfigError
 from medimg_gan.nets.heads import Judgement
 from medimg_gan.nets.spectral import spectrally_normalised
+from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
 from medimg_gan.recipes.base import Phase, Spec
 from medimg_gan.recipes.conditional import ConditionalRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from medimg_gan.types import Batch, Logs
 
 LossName = Literal["relativistic", "non-saturating", "least-squares", "hinge", "wasserstein"]
@@ -50,7 +49,7 @@ LECAM_DECAY = 0.99
 
 
 @dataclass(frozen=True)
-class GameConfig:
+class GameConfig(AugmentConfig):
     """Settings of :class:`GameRecipe`; a weight of 0 turns its term off."""
 
     loss: LossName = "relativistic"
@@ -81,6 +80,7 @@ class GameConfig:
             ConfigError: If a weight is negative, a count below 1, or nothing bounds the slope of a
                 Wasserstein critic.
         """
+        super().__post_init__()
         weights = ("gamma", "lecam", "consistency_real", "consistency_fake", "feature_matching")
         for name, least in (*((name, 0) for name in weights), ("pack", 1), ("penalty_every", 1)):
             value = getattr(self, name)
@@ -94,16 +94,15 @@ class GameConfig:
             )
 
 
-class GameRecipe(ConditionalRecipe):
+class GameRecipe(AugmentedRecipe, ConditionalRecipe):
     """A conditional GAN whose critic gives a :class:`Judgement`; the default game is R3GAN's.
 
     Subclasses have ``critic(packs, conditions)``, built for ``_pack_shape`` and ``minibatch`` and
-    passed through ``_regular``, ``augment``, and a ``GameConfig`` with a ``learning_rate``.
+    passed through ``_regular``, and a ``GameConfig`` with a ``learning_rate``.
     """
 
-    agreed = ("score_averages",)
+    agreed = (*AugmentedRecipe.agreed, "score_averages")
     critic: nn.Module
-    augment: Callable[[Tensor], Tensor]
 
     def __init__(self, config: GameConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -137,7 +136,9 @@ class GameRecipe(ConditionalRecipe):
                 moved = self._judgement(self._packed(self.another_view(images)), claim)
                 change = losses.consistency(judged.scores, moved.scores)
                 terms[f"critic/consistency_{kind}"] = (weight, change)
-        return losses.weighted(terms | self._own_terms(seen, of_real))
+        loss, logs = losses.weighted(terms | self._own_terms(seen, of_real))
+        # Margins, for ADA: no score of a projection critic, or of some games, has a fixed zero.
+        return loss, {**logs, **self.judged(of_real.scores - of_fake.scores)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 + R2, times the steps that they are skipped on."""

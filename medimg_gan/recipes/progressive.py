@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.blocks import doublings
 from medimg_gan.nets.growing import GrowingCritic, GrowingGenerator, faded
 from medimg_gan.nets.heads import Judgement
@@ -52,8 +51,6 @@ class ProgressiveConfig(GameConfig):
     """How the critic compares the images of a batch, which shows it a generator that collapses."""
     grown_at: float = 0.5
     """Part of the training by which the full size is reached."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class Progressive(GameRecipe):
@@ -68,7 +65,6 @@ class Progressive(GameRecipe):
         self.generator = GrowingGenerator(config.latent, self._condition_length, *image, *widths)
         critic = GrowingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
         self.critic = self._regular(critic)
-        self.augment = DiffAugment(config.augment, spec.mirror)
         # Fully grown until a training says otherwise: what weights.pt is sampled with.
         self.register_buffer("progress", torch.ones((), dtype=torch.float64))
         self.progress: Tensor
@@ -83,6 +79,7 @@ class Progressive(GameRecipe):
 
     def begin_step(self, progress: float) -> None:
         """Grow."""
+        super().begin_step(progress)
         self.progress.fill_(progress)
 
     def adam(self, net: str) -> Adam:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.alias_free import AliasFreeGenerator
 from medimg_gan.nets.residual import ProjectionCritic
 from medimg_gan.recipes.base import Adam, Spec
@@ -44,8 +43,6 @@ class StyleGan3Config(GameConfig):
     """Adam's step, for both networks."""
     truncation: float = 1.0
     """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class StyleGan3(GameRecipe):
@@ -61,7 +58,6 @@ class StyleGan3(GameRecipe):
         widths = (config.critic_width, config.widest)
         critic = ProjectionCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
         self.critic = self._regular(critic)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def adam(self, net: str) -> Adam:
         """The paper's betas."""

@@ -154,7 +154,7 @@ def test_a_number_changes_a_sample_and_only_the_number(name):
 @pytest.mark.parametrize("mirror", [True, False])
 def test_mirror_follows_the_data(name, mirror):
     recipe = RECIPES[name](RECIPES[name].Config(), Spec(size=32, mirror=mirror))
-    assert recipe.augment.mirror is mirror
+    assert recipe.augmentation.mirror is mirror
 
 
 def test_no_network_of_a_noise_recipe_has_batch_norm():
