@@ -142,7 +142,7 @@ def test_remedies_that_are_off_cost_nothing():
     recipe.critic.register_forward_hook(lambda *_: calls.append(1))
     _, logs = recipe.critic_loss(batch())
     assert len(calls) == 1
-    assert logs.keys() == {"critic/loss"}
+    assert {key for key in logs if key.startswith("critic/")} == {"critic/loss"}
     assert not recipe.score_averages.any()
     assert [phase.name for phase in tiny(gamma=0.0).phases()] == ["critic", "generator"]
 
@@ -228,7 +228,7 @@ def test_consistency_moves_real_and_fake_as_asked():
         recipe.generator = tiny().generator
         loss, logs = recipe.critic_loss(batch())
         terms = [logs[f"critic/consistency_{kind}"] for kind in kinds]
-        assert len(logs) == 1 + len(kinds)
+        assert sum("consistency" in key for key in logs) == len(kinds)
         assert all(term > 0 for term in terms)
         expected = logs["critic/loss"] + 3 * torch.stack(terms).sum()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
