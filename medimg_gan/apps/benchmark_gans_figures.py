@@ -162,12 +162,12 @@ def targets(ours: Sequence[Result], rivals: Mapping[str, Sequence[Result]]) -> l
     met = consistency and consistency.mean >= CONSISTENT
     found.append(Target(asked, str(consistency or "not measured"), met))
     counted = (
-        ("no duplicates", [result.duplicates for result in ours]),
-        ("no alarm", [result.alarm_count for result in ours]),
+        ("no duplicates", "not measured", [result.duplicates for result in ours]),
+        ("no alarm", "not watched", [result.alarm_count for result in ours]),
     )
-    for asked, counts in counted:
+    for asked, unknown, counts in counted:
         known = [int(count) for count in counts if count is not None]
-        words = ", ".join(map(str, known)) + " by seed" if known else "not watched"
+        words = ", ".join(map(str, known)) + " by seed" if known else unknown
         found.append(Target(asked, words, not any(known) if known else None))
     return found
 

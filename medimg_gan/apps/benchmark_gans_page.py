@@ -21,6 +21,7 @@ from medimg_gan.apps.benchmark_gans_figures import (
     read_result,
     targets,
 )
+from medimg_gan.console import say
 from medimg_gan.engine.tracker import PADDING
 from medimg_gan.files import written_aside
 from medimg_gan.recipes import RECIPES
@@ -90,7 +91,7 @@ def _head(config: Config, trials: Sequence[Trial], environment: dict[str, Any]) 
         "in fresh processes, the best of three rounds taken; each run then gets the steps that "
         "its contender does in the budget, so that other work on the machine changes nothing but "
         "the waiting.",
-        f"- Seeds: {seeds} (of the split, the weights and every draw); mean ± standard deviation "
+        f"- Seeds: {seeds} (of the split where the data give none, the weights and every draw); mean ± standard deviation "
         f"over them. {config.size} x {config.size} pixels, batches of {config.batch_size}.",
         f"- Machine: {environment['cores']} cores, {cpu_name()}; torch "
         f"{environment['versions']['torch']}; {datetime.date.today().isoformat()}.",
@@ -116,8 +117,9 @@ def _section(config: Config, kind: str, trials: Sequence[Trial], results: Result
     verdicts += [falling(results[first])] if kind == "phantom" else []
     lines = [f"| {first}: asked | found | verdict |", "|---|---|---|"]
     for target in verdicts:
-        word = {True: "met", False: f"missed, {target.found}", None: "not measured"}[target.met]
-        lines.append(f"| {target.asked} | {target.found} | {word} |")
+        word = {True: "met", False: "missed", None: "open"}[target.met]
+        lines.append(_line(target.asked, target.found, word))
+        say(f"{kind}: {target.asked}: {word}, {target.found}")
     alarms = [
         f"- {title}, seed {result.manifest['config']['seed']}, step {alarm.get('step')}: "
         f"{alarm.get('name')}: {alarm.get('words')}"

@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 FRECHET = {"cgan": 10.0, "dcgan": 40.0, "wgan-gp": 50.0}
@@ -24,7 +25,7 @@ def black_png(width: int, height: int) -> bytes:
 def main(calls: str, verb: str, *words: str) -> None:
     with Path(calls).open("a") as file:
         file.write(json.dumps([verb, *words]) + "\n")
-    flags = dict(zip(words, words[1:], strict=False))
+    flags = dict(pairwise(words))
     run = Path(flags["--run"])
     if verb == "train-gan":
         if Path(f"fail-{flags['--recipe']}").exists():
