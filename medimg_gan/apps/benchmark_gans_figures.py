@@ -20,8 +20,8 @@ TEXTBOOK = ("dcgan", "wgan-gp")
 """Recipes that the first contender is held against."""
 AT_MOST, CONSISTENT = 0.5, 0.85
 """Largest part of the textbook GANs' distances; least class-consistency."""
-KID = re.compile(r"(^|[/_])kid$")
-"""Name of the held-out kernel distance among the figures of a training."""
+KID = re.compile(r"live/kid_(?!.*_error$)")
+"""Name of the held-out kernel distance among the figures of a training, its error apart."""
 FEWEST_MOMENTS = 4
 """Moments that a trend needs."""
 
@@ -90,16 +90,17 @@ def read_result(folder: Path) -> Result | None:
     return Result(
         manifest=runs.read_json(places[0]),
         evaluation=runs.read_json(folder / "evaluation" / FIGURES),
-        kid=_kid_over_time(folder / METRICS),
+        kid=kid_over_time(folder / METRICS),
         picture=pictures[-1] if pictures else None,
     )
 
 
-def _kid_over_time(path: Path) -> list[tuple[int, float]]:
+def kid_over_time(path: Path) -> list[tuple[int, float]]:
+    """(step, held-out kernel distance) from a ``metrics.jsonl``; empty where nobody watched."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         row = json.loads(line)
-        values = [value for name, value in row.items() if KID.search(name) and value is not None]
+        values = [value for name, value in row.items() if KID.match(name) and value is not None]
         found += [(row["step"], values[0])] if values else []
     return found
 

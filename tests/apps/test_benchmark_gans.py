@@ -10,7 +10,7 @@ from PIL import Image
 
 from medimg_gan.apps import benchmark_gans_queue, benchmark_gans_speed, cli
 from medimg_gan.apps.benchmark_gans import Config, Contender
-from medimg_gan.apps.benchmark_gans_figures import Result, falling, targets
+from medimg_gan.apps.benchmark_gans_figures import Result, falling, kid_over_time, targets
 from medimg_gan.apps.benchmark_gans_speed import steps_of, steps_per_second
 from medimg_gan.engine.loop import Engine
 
@@ -78,6 +78,17 @@ def test_a_trend_falls_only_where_chance_cannot_explain_it():
     assert falling([result(over_time=down)]).met is True
     assert falling([result(over_time=down), result(over_time=wobbly)]).met is False
     assert falling([result(over_time=down[:3])]).met is None
+
+
+def test_the_held_out_kernel_distance_is_read_from_the_trainings_figures(tmp_path):
+    rows = [
+        {"step": 50, "loss/critic": 1.0},
+        {"step": 500, "live/kid_random_error": 0.1, "live/kid_random": 0.5},
+        {"step": 1000, "live/kid_random": None},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert kid_over_time(tmp_path / "metrics.jsonl") == [(500, 0.5)]
+    assert kid_over_time(tmp_path / "none.jsonl") == []
 
 
 def test_the_speed_is_timed_in_every_stage_of_a_training(monkeypatch):
