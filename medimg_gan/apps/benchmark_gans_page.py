@@ -91,8 +91,9 @@ def _head(config: Config, trials: Sequence[Trial], environment: dict[str, Any]) 
         "in fresh processes, the best of three rounds taken; each run then gets the steps that "
         "its contender does in the budget, so that other work on the machine changes nothing but "
         "the waiting.",
-        f"- Seeds: {seeds} (of the split where the data give none, the weights and every draw); mean ± "
-        f"standard deviation over them. {config.size} x {config.size} pixels, batches of {config.batch_size}.",
+        f"- Seeds: {seeds} (of the split where the data give none, the weights and every draw); "
+        f"mean ± standard deviation over them. {config.size} x {config.size} pixels, batches of "
+        f"{config.batch_size}.",
         f"- Machine: {environment['cores']} cores, {cpu_name()}; torch "
         f"{environment['versions']['torch']}; {datetime.date.today().isoformat()}.",
         f"- Trained at commit {', '.join(commits) or 'unknown'} (+ means local changes).",
