@@ -64,13 +64,17 @@ class AugmentConfig:
     """Real images that the critic sees while ADA moves the chance from 0 to 1."""
 
     def __post_init__(self) -> None:
-        """Refuse what no training could follow."""
+        """Refuse what no training could follow.
+
+        Raises:
+            ConfigError: If a chance, a target or a number of images is outside its range.
+        """
         if not 0 <= self.augment <= 1:
-            raise ConfigError(f"augment {self.augment:g}: a chance lies in [0, 1]")
+            raise ConfigError(f"--set augment={self.augment:g}: a chance lies in [0, 1]")
         if not 0 <= self.ada < 1:
-            raise ConfigError(f"ada {self.ada:g}: a target lies in (0, 1); 0 turns it off")
+            raise ConfigError(f"--set ada={self.ada:g}: a target lies in (0, 1); 0 turns it off")
         if self.ada_images < 1:
-            raise ConfigError(f"ada_images {self.ada_images}: must be positive")
+            raise ConfigError(f"--set ada_images={self.ada_images}: must be positive")
 
 
 class AugmentedRecipe(NoiseRecipe):
