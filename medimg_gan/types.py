@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     ``image``     (N, C, H, W) float32 in [-1, 1]
     ``label``     (N,) int64, index into the classes
+    ``numbers``   (N, K) float32, what images are conditioned on, standardised to about [-1, 1]
     ``position``  (N,) float32 in [0, 1], the slice's height in its volume
     ``source``, ``target``   (N, C, H, W) float32 in [-1, 1], unpaired
     """

@@ -212,7 +212,8 @@ def _misfit(path: Path, observed: str) -> CheckpointError:
     return CheckpointError(
         f"{path}: does not fit",
         observed=observed,
-        cause="it was trained with another recipe, image size or set of classes",
+        cause="it was trained with another recipe, image size or set of conditions, or by an "
+        "older version of medimg-gan",
         fix="use the settings in the manifest.json of its run",
     )
 

@@ -103,11 +103,11 @@ class FilteredLayer(nn.Module):
 
 
 class AliasFreeGenerator(nn.Module):
-    """(noise, class) -> style -> image that moves with its input by parts of a pixel.
+    """(noise, condition) -> style -> image that moves with its input by parts of a pixel.
 
     Args:
         latent: Length of the noise.
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the image, a power of two from 16.
         width: Feature channels at half the image's size; fourfold with every halving.
@@ -115,13 +115,13 @@ class AliasFreeGenerator(nn.Module):
     """
 
     def __init__(
-        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+        self, latent: int, condition: int, channels: int, size: int, width: int, limit: int
     ) -> None:
         super().__init__()
         sides = [START * 2**level for level in range(doublings(size) - doublings(START) + 1)]
         # Filters cost most at the finest scales and weights nothing there: a steep ladder.
         widths = [max(8, min(limit, width * size**2 // (2 * side) ** 2)) for side in sides]
-        self.embed = nn.Embedding(classes, latent)
+        self.embed = nn.Linear(condition, latent, bias=False)
         self.mapping = nn.Sequential(
             nn.Linear(2 * latent, limit), nn.LeakyReLU(SLOPE),
             nn.Linear(limit, limit), nn.LeakyReLU(SLOPE),
@@ -137,12 +137,13 @@ class AliasFreeGenerator(nn.Module):
             self.layers.append(FilteredLayer(before, after, limit, coarse, fine))
         self.image = ModulatedConvolution(widths[-1], channels, limit, 1, normal=False)
         init_leaky(self)
+        nn.init.normal_(self.embed.weight)
         self._calm()
 
     def forward(
         self,
         noise: Tensor,
-        label: Tensor,
+        condition: Tensor,
         truncation: float = 1.0,
         shift: tuple[float, float] = (0.0, 0.0),
     ) -> Tensor:
@@ -150,34 +151,34 @@ class AliasFreeGenerator(nn.Module):
 
         Args:
             noise: (N, latent).
-            label: (N,) int64.
-            truncation: psi: 1 leaves styles alone, 0 gives the mean image of each class
+            condition: (N, D) float32.
+            truncation: psi: 1 leaves styles alone, 0 gives the mean image of each condition
                 (Karras 2019, appendix B).
             shift: How far the picture moves down and right, in image sides.
 
         Returns:
             (N, C, H, W) float32 in [-1, 1].
         """
-        style = self._style(noise, label)
+        style = self._style(noise, condition)
         if truncation != 1:
-            style = torch.lerp(self._centre(noise.shape[1])[label], style, truncation)
+            style = torch.lerp(self._centre(condition, noise.shape[1]), style, truncation)
         features = self.waves(style, shift)
         for layer in self.layers:
             features = layer(features, style)
         image = self.image(features, style).float()
         return torch.tanh(image[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN])
 
-    def _style(self, noise: Tensor, label: Tensor) -> Tensor:
-        return self.mapping(torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1))
+    def _style(self, noise: Tensor, condition: Tensor) -> Tensor:
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
+        return self.mapping(known)
 
-    def _centre(self, latent: int) -> Tensor:
-        """The mean style of each class (classes, style), over noise that is always the same."""
+    def _centre(self, condition: Tensor, latent: int) -> Tensor:
+        """The mean style of each condition (N, style), over noise that is always the same."""
         random = torch.Generator().manual_seed(0)
-        noise = torch.randn(CENTRE_SAMPLES, latent, generator=random).to(self.embed.weight.device)
-        classes = torch.arange(self.embed.num_embeddings, device=noise.device)
-        return torch.stack(
-            [self._style(noise, number.expand(CENTRE_SAMPLES)).mean(dim=0) for number in classes]
-        )
+        noise = torch.randn(CENTRE_SAMPLES, latent, generator=random).to(condition.device)
+        distinct, which = condition.unique(dim=0, return_inverse=True)
+        centres = [self._style(noise, row.expand(len(noise), -1)).mean(dim=0) for row in distinct]
+        return torch.stack(centres)[which]
 
     def _calm(self) -> None:
         """Begin with weak styles, and with a picture that stands still."""

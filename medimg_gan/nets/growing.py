@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
-    MinibatchDeviation,
     PixelNorm,
     channel_ladder,
     init_leaky,
     pixel_norm,
 )
+from medimg_gan.nets.heads import Judgement, ProjectionHead
 
 
 def side_at(stage: float) -> int:
@@ -58,11 +58,11 @@ class _Growing(nn.Module):
 
 
 class GrowingGenerator(_Growing):
-    """(noise, class) -> image of the side that it has grown to.
+    """(noise, condition) -> image of the side that it has grown to.
 
     Args:
         latent: Length of the noise.
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the full image, a power of two.
         width: Feature channels at half the image's size.
@@ -70,11 +70,11 @@ class GrowingGenerator(_Growing):
     """
 
     def __init__(
-        self, latent: int, classes: int, channels: int, size: int, width: int, limit: int
+        self, latent: int, condition: int, channels: int, size: int, width: int, limit: int
     ) -> None:
         super().__init__()
         widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
-        self.embed = nn.Embedding(classes, latent)
+        self.embed = nn.Linear(condition, latent, bias=False)
         self.start = nn.Sequential(
             nn.ConvTranspose2d(2 * latent, widths[0], SMALLEST), nn.LeakyReLU(SLOPE), PixelNorm()
         )
@@ -90,20 +90,21 @@ class GrowingGenerator(_Growing):
             nn.Conv2d(after, channels, 3, padding=1) for after in widths[1:]
         )
         init_leaky(self)
+        nn.init.normal_(self.embed.weight)
 
-    def forward(self, noise: Tensor, label: Tensor, stage: float) -> Tensor:
+    def forward(self, noise: Tensor, condition: Tensor, stage: float) -> Tensor:
         """Make images.
 
         Args:
             noise: (N, latent).
-            label: (N,) int64.
+            condition: (N, D) float32.
             stage: How far the generator has grown, from 1.
 
         Returns:
             (N, C, s, s) float32 in [-1, 1] with ``s = side_at(stage)``.
         """
         level, alpha = math.ceil(stage), stage - math.floor(stage)
-        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(label))], dim=1)
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
         used: list[nn.Module] = [self.embed, self.start, *self.blocks[:level]]
         features = self.start(known[:, :, None, None])
         for block in self.blocks[: level - 1]:
@@ -119,19 +120,29 @@ class GrowingGenerator(_Growing):
 
 
 class GrowingCritic(_Growing):
-    """Image of the side that it has grown to -> score, with a projection of the class.
+    """Image of the side that it has grown to -> score, with a projection of the condition.
 
-    It sees the deviation within its batch (sec. 3), so real and fake images must not meet in one.
+    If it sees the deviation within its batch (sec. 3), real and fake images must not meet in one.
 
     Args:
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the full image, a power of two.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        minibatch: How it compares images of a batch (see ``nets.heads``).
     """
 
-    def __init__(self, classes: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(
+        self,
+        condition: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        minibatch: str = "deviation",
+    ) -> None:
         super().__init__()
         widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
         self.images = nn.ModuleList(
@@ -145,26 +156,19 @@ class GrowingCritic(_Growing):
             )
             for before, after in itertools.pairwise(widths)
         )  # fmt: skip
-        self.deviation = MinibatchDeviation()
-        self.gather = nn.Conv2d(widths[0] + 1, limit, SMALLEST)
-        self.score = nn.Linear(limit, 1)
-        self.embed = nn.Embedding(classes, limit)
         init_leaky(self)
-        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+        self.head = ProjectionHead(widths[0], condition, limit, minibatch)
 
-    def forward(self, images: Tensor, label: Tensor, stage: float) -> Tensor:
+    def forward(self, images: Tensor, condition: Tensor, stage: float) -> Judgement:
         """Judge images.
 
         Args:
             images: (N, C, s, s) in [-1, 1] with ``s = side_at(stage)``.
-            label: (N,) the class that each image claims to be of.
+            condition: (N, D), what each image claims to be of.
             stage: How far the critic has grown, from 1.
-
-        Returns:
-            Scores (N,) float32.
         """
         level, alpha = math.ceil(stage), stage - math.floor(stage)
-        used: list[nn.Module] = [self.gather, self.score, self.embed, *self.blocks[:level]]
+        used: list[nn.Module] = [self.head, *self.blocks[:level]]
         used.append(self.images[level - 1])
         features = self.blocks[level - 1](self.images[level - 1](images))
         if alpha > 0:
@@ -173,9 +177,5 @@ class GrowingCritic(_Growing):
             features = torch.lerp(before, features, alpha)
         for block in reversed(self.blocks[: level - 1]):
             features = block(features)
-        phi = F.leaky_relu(self.gather(self.deviation(features)).flatten(1), SLOPE)
-        # The head is small and its sums decide between real and fake: float32 in any precision.
-        with torch.autocast(phi.device.type, enabled=False):
-            phi = phi.float()
-            scores = self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
-        return scores + self._idle(used)
+        scores, phi = self.head(features, condition)
+        return Judgement(scores + self._idle(used), phi)

@@ -20,6 +20,7 @@ from medimg_gan.nets.blocks import (
     init_leaky,
     pixel_norm,
 )
+from medimg_gan.nets.heads import Judgement, ProjectionHead
 
 
 class Modulation(nn.Module):
@@ -54,7 +55,7 @@ class GeneratorBlock(nn.Module):
 
 
 class ResidualGenerator(nn.Module):
-    """(noise, class) -> style -> image.
+    """(noise, condition) -> style -> image.
 
     The residual blocks end at half the image's size, where most of the time would be spent; the
     last doubling has few channels. Doubling is a transposed convolution whose stride divides its
@@ -64,7 +65,7 @@ class ResidualGenerator(nn.Module):
 
     Args:
         latent: Length of the noise.
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the image, a power of two.
         width: Feature channels at half the image's size.
@@ -75,7 +76,7 @@ class ResidualGenerator(nn.Module):
     def __init__(
         self,
         latent: int,
-        classes: int,
+        condition: int,
         channels: int,
         size: int,
         width: int,
@@ -87,7 +88,7 @@ class ResidualGenerator(nn.Module):
         self.spherical = spherical
         style = limit
         widths = channel_ladder(size, width, limit)
-        self.embed = nn.Embedding(classes, latent)
+        self.embed = nn.Linear(condition, latent, bias=False)
         self.mapping = nn.Sequential(
             nn.Linear(2 * latent, style), nn.LeakyReLU(SLOPE),
             nn.Linear(style, style), nn.LeakyReLU(SLOPE),
@@ -101,12 +102,13 @@ class ResidualGenerator(nn.Module):
         self.last = nn.ConvTranspose2d(widths[-1], thin, 4, stride=2, padding=1)
         self.image = nn.Conv2d(thin, channels, 3, padding=1)
         init_leaky(self)
+        nn.init.normal_(self.embed.weight)
         _calm(self)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        """Noise (N, latent), label (N,) int64 -> images (N, C, H, W) float32 in [-1, 1]."""
+    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> images (N, C, H, W) float32 in [-1, 1]."""
         noise = pixel_norm(noise) if self.spherical else noise
-        known = torch.cat([noise, pixel_norm(self.embed(label))], dim=1)
+        known = torch.cat([noise, pixel_norm(self.embed(condition))], dim=1)
         style = self.mapping(known)
         features = channels_last(self.start(style).unflatten(1, (-1, SMALLEST, SMALLEST)))
         for block in self.blocks:
@@ -132,40 +134,43 @@ class CriticBlock(nn.Module):
 
 
 class ProjectionCritic(nn.Module):
-    """Score = psi(phi(x)) + <embed(y), phi(x)> (Miyato & Koyama 2018, eq. 3), no norm layer.
+    """Score = psi(phi(x)) + <W c, phi(x)> (Miyato & Koyama 2018, eq. 3), no norm layer.
 
     Args:
-        classes: Number of classes, 1 when there are none.
+        condition: Length of the condition (see ``nets.conditions``).
         channels: Channels of the image.
         size: Width and height of the image, a power of two.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        minibatch: How it compares images of a batch (see ``nets.heads``).
     """
 
-    def __init__(self, classes: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(
+        self,
+        condition: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        minibatch: str = "none",
+    ) -> None:
         super().__init__()
         widths = channel_ladder(size, width, limit)[::-1]
         self.image = nn.Conv2d(channels, widths[0], 4, stride=2, padding=1)
         self.blocks = nn.ModuleList(
             CriticBlock(before, after) for before, after in itertools.pairwise(widths)
         )
-        self.gather = nn.Conv2d(widths[-1], limit, SMALLEST)
-        self.score = nn.Linear(limit, 1)
-        self.embed = nn.Embedding(classes, limit)
         init_leaky(self)
         _calm(self)
-        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+        self.head = ProjectionHead(widths[-1], condition, limit, minibatch)
 
-    def forward(self, images: Tensor, label: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], label (N,) they claim -> scores (N,) float32."""
+    def forward(self, images: Tensor, condition: Tensor) -> Judgement:
+        """Judge images (N, C, H, W) in [-1, 1] by the condition (N, D) that they claim."""
         features = channels_last(self.image(images))
         for block in self.blocks:
             features = block(features)
-        phi = F.leaky_relu(self.gather(F.leaky_relu(features, SLOPE)).flatten(1), SLOPE)
-        # The head is small and its sums decide between real and fake: float32 in any precision.
-        with torch.autocast(phi.device.type, enabled=False):
-            phi = phi.float()
-            return self.score(phi).squeeze(1) + (self.embed(label) * phi).sum(dim=1)
+        return self.head(F.leaky_relu(features, SLOPE), condition)
 
 
 def _calm(network: nn.Module) -> None:

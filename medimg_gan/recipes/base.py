@@ -28,6 +28,8 @@ class Spec:
         mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
         calibrated: Whether intensities have a unit of their own (HU), so that nothing may change
             them.
+        numbers: Names of the numbers that images are conditioned on, in the order of the columns
+            of a batch's ``numbers``.
     """
 
     channels: int = 1
@@ -35,6 +37,7 @@ class Spec:
     classes: tuple[str, ...] = ()
     mirror: bool = False
     calibrated: bool = True
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Recipe(nn.Module):
     """The frozen dataclass of the recipe's settings; ``Config()`` is the tuned default."""
 
     conditional: ClassVar[bool] = False
-    """Whether it makes images of an asked class."""
+    """Whether it makes images of an asked class, and at asked numbers."""
 
     averaged: ClassVar[tuple[str, ...]] = ()
     """Networks whose exponential moving average is what ``preview`` and users sample from."""
@@ -132,19 +135,30 @@ class Recipe(nn.Module):
 
 
 class NoiseRecipe(Recipe):
-    """A recipe that makes images from noise, and from a class if it is conditional."""
+    """A recipe that makes images from noise, and from a class and numbers if it is conditional."""
 
     averaged = ("generator",)
     latent: int
 
-    def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] for ``noise`` (N, latent) and ``label`` (N,)."""
+    def sample(
+        self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1].
+
+        Args:
+            noise: (N, latent).
+            label: (N,) int64, where there are classes.
+            numbers: (N, K) float32, standardised, where ``spec.numbers`` names K.
+        """
         raise NotImplementedError
 
     def sample_like(self, batch: Batch, noise: Tensor) -> Tensor:
         """Images for ``noise``, each with the condition of the batch's image in its place."""
-        conditional = self.conditional and self.spec.classes
-        return self.sample(noise, batch["label"] if conditional else None)
+        return self.sample(
+            noise,
+            batch["label"] if self.conditional and self.spec.classes else None,
+            batch["numbers"] if self.conditional and self.spec.numbers else None,
+        )
 
     def noise_for(self, batch: Batch) -> Tensor:
         """Fresh noise (N, latent) for as many images as ``batch`` has, on its device."""
@@ -153,19 +167,25 @@ class NoiseRecipe(Recipe):
 
     @torch.no_grad()
     def preview(self, batch: Batch, seed: int) -> dict[str, Tensor]:
-        """``samples``: rows of ``PREVIEW_COLUMNS``, a row per class with the noise of the others.
+        """``samples``: about as many rows as columns, each of one class, with equal noise for all.
 
-        Without a condition there are as many rows as columns.
+        With numbers a row has one noise, and the first number goes from low to high over its
+        columns, the others staying in the middle: one head, from below to above.
         """
         random = torch.Generator().manual_seed(seed)
         columns, device = PREVIEW_COLUMNS, device_of(self)
-        if not (self.conditional and self.spec.classes):
-            noise = torch.randn(columns**2, self.latent, generator=random)
-            return {"samples": self.sample(noise.to(device))}
-        rows = len(self.spec.classes)
-        noise = torch.randn(columns, self.latent, generator=random).repeat(rows, 1)
-        label = torch.arange(rows).repeat_interleave(columns)
-        return {"samples": self.sample(noise.to(device), label.to(device))}
+        classes = max(1, len(self.spec.classes)) if self.conditional else 1
+        names = self.spec.numbers if self.conditional else ()
+        rows = max(1, columns // classes)
+        noise = torch.randn(rows * (1 if names else columns), self.latent, generator=random)
+        noise = noise.repeat_interleave(columns if names else 1, dim=0).repeat(classes, 1)
+        numbers = torch.zeros(len(noise), len(names))
+        numbers[:, :1] = torch.linspace(-1, 1, columns).repeat(len(noise) // columns)[:, None]
+        told = {
+            "label": torch.arange(classes).repeat_interleave(rows * columns).to(device),
+            "numbers": numbers.to(device),
+        }
+        return {"samples": self.sample_like(told, noise.to(device))}
 
 
 class TranslationRecipe(Recipe):

@@ -95,8 +95,10 @@ class Dcgan(AugmentedRecipe):
         """Mean scores of real and fake, and the share of pairs ranked right."""
         return losses.summary(*self._critic_scores(batch))
 
-    def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1]; a label is ignored."""
+    def sample(
+        self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1]; a condition is ignored."""
         return self.generator(noise)
 
     def _critic_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -13,32 +13,32 @@ Departs from the paper: classes (a projection critic, an embedding beside the no
 relativistic loss of ``cgan`` with R1 and R2 every 4 steps for the hinge loss, a critic that sees
 the deviation within its batch, an L1 distance for a perceptual one (its network knows photographs,
 not scans), pixel norm for batch norm, no noise inside the generator (a sample is a function of
-noise and label alone), an EMA decay of .995. Gamma is not cgan's: in trials at 32 pixels, on some
-600 axial heads, .02 at every 16th step let the samples of a class become alike.
+noise and condition alone), an EMA decay of .995. Gamma is not cgan's: in trials at 32 pixels, on
+some 600 axial heads, .02 at every 16th step let the samples of a class become alike.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan import losses
-from medimg_gan.nets.lightweight import DescribingCritic, Descriptions, LightweightGenerator
-from medimg_gan.recipes.adaptive import AugmentConfig
+from medimg_gan.nets.lightweight import (
+    DescribingCritic,
+    Description,
+    Descriptions,
+    LightweightGenerator,
+)
 from medimg_gan.recipes.base import Adam, Phase, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
-
-if TYPE_CHECKING:
-    from medimg_gan.types import Batch, Logs
+from medimg_gan.recipes.game import Comparison, GameConfig, GameRecipe
 
 
 @dataclass(frozen=True)
-class FastGanConfig(AugmentConfig):
+class FastGanConfig(GameConfig):
     """Settings of :class:`FastGan`."""
 
     latent: int = 64
@@ -49,15 +49,13 @@ class FastGanConfig(AugmentConfig):
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for all networks."""
-    gamma: float = 0.5
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 4
-    """Steps between penalties; the weight is scaled up by it."""
+    minibatch: Comparison = "deviation"
+    """How the critic compares the images of a batch, which shows it a generator that collapses."""
     reconstruction: float = 0.3
     """Weight of the critic's reconstruction of real images."""
 
 
-class FastGan(RelativisticGan):
+class FastGan(GameRecipe):
     """Images of an asked class from noise; the critic learns to describe what it judges."""
 
     Config = FastGanConfig
@@ -66,10 +64,13 @@ class FastGan(RelativisticGan):
     def __init__(self, config: FastGanConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (spec.channels, spec.size, config.width, config.widest)
-        self.generator = LightweightGenerator(config.latent, self._class_count, *shape)
-        self.critic = DescribingCritic(self._class_count, *shape)
-        self.descriptions = Descriptions(*shape)
+        image, widths = (spec.channels, spec.size), (config.width, config.widest)
+        self.generator = LightweightGenerator(
+            config.latent, self._condition_length, *image, *widths
+        )
+        critic = DescribingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
+        self.descriptions = Descriptions(*self._pack_shape[1:], *widths)
 
     def phases(self) -> list[Phase]:
         """As the others, but the critic's decoders learn with it."""
@@ -84,18 +85,10 @@ class FastGan(RelativisticGan):
         """A decay of .995 a step, in images."""
         return batch_size * math.log(0.5) / math.log(self.EMA_DECAY)
 
-    def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """softplus(-(D(x) - D(G(z)))) + L_recons of the real images."""
-        label, real = self._label(batch), self.augment(batch["image"])
-        with torch.no_grad():
-            fake = self.augment(self._fake(batch))
-        scores, fine, coarse = self.critic(real, label)
-        fake_scores = self._scores(fake, label)
-        game = losses.relativistic(scores, fake_scores)
-        reconstruction = self._reconstruction(real, fine, coarse)
-        logs = {"critic/loss": game.detach(), "critic/reconstruction": reconstruction.detach()}
-        logs |= self.judged(scores - fake_scores)
-        return game + self.config.reconstruction * reconstruction, logs
+    def _own_terms(self, seen: Tensor, of_real: Description) -> losses.Terms:
+        """L_recons of the real images."""
+        reconstruction = self._reconstruction(seen, of_real.fine, of_real.coarse)
+        return {"critic/reconstruction": (self.config.reconstruction, reconstruction)}
 
     def _reconstruction(self, images: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
         """L1 distance of a random quadrant and of the halved whole from what D's features tell."""
@@ -104,9 +97,6 @@ class FastGan(RelativisticGan):
         return F.l1_loss(part, _quadrant(images, down, right)) + F.l1_loss(
             whole, F.avg_pool2d(images, 2)
         )
-
-    def _scores(self, images: Tensor, label: Tensor) -> Tensor:
-        return self.critic(images, label)[0]
 
 
 def _quadrant(images: Tensor, down: int, right: int) -> Tensor:

@@ -23,13 +23,12 @@ from torch import Tensor
 
 from medimg_gan.nets.alias_free import AliasFreeGenerator
 from medimg_gan.nets.residual import ProjectionCritic
-from medimg_gan.recipes.adaptive import AugmentConfig
 from medimg_gan.recipes.base import Adam, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
+from medimg_gan.recipes.game import GameConfig, GameRecipe
 
 
 @dataclass(frozen=True)
-class StyleGan3Config(AugmentConfig):
+class StyleGan3Config(GameConfig):
     """Settings of :class:`StyleGan3`."""
 
     latent: int = 64
@@ -42,15 +41,11 @@ class StyleGan3Config(AugmentConfig):
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.5
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 4
-    """Steps between penalties; the weight is scaled up by it."""
     truncation: float = 1.0
     """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
 
 
-class StyleGan3(RelativisticGan):
+class StyleGan3(GameRecipe):
     """Images of an asked class from noise, by an alias-free generator."""
 
     Config = StyleGan3Config
@@ -58,13 +53,15 @@ class StyleGan3(RelativisticGan):
     def __init__(self, config: StyleGan3Config, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        image = (self._class_count, spec.channels, spec.size)
+        image = (self._condition_length, spec.channels, spec.size)
         self.generator = AliasFreeGenerator(config.latent, *image, config.width, config.widest)
-        self.critic = ProjectionCritic(*image, config.critic_width, config.widest)
+        widths = (config.critic_width, config.widest)
+        critic = ProjectionCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
 
     def adam(self, net: str) -> Adam:
         """The paper's betas."""
         return Adam(self.config.learning_rate, (0.0, 0.99))
 
-    def _sampled(self, noise: Tensor, label: Tensor) -> Tensor:
-        return self.generator(noise, label, self.config.truncation)
+    def _sampled(self, noise: Tensor, condition: Tensor) -> Tensor:
+        return self.generator(noise, condition, self.config.truncation)

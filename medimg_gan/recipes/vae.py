@@ -64,7 +64,7 @@ class Vae(ConditionalRecipe):
         shape = (spec.channels, spec.size, config.width, config.widest)
         self.encoder = Encoder(config.latent, *shape)
         self.generator = ResidualGenerator(
-            config.latent, self._class_count, *shape, spherical=False
+            config.latent, self._condition_length, *shape, spherical=False
         )
         self.augmentation = DiffAugment(
             config.augment, spec.mirror, shift=0.03, zoom=0.03, degrees=3.0
@@ -91,19 +91,19 @@ class Vae(ConditionalRecipe):
     def loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """-ELBO in nats per value of an image."""
         images = self.augmentation(batch["image"])
-        error, divergence, values = self._bound(images, self._label(batch))
+        error, divergence, values = self._bound(images, self._condition(batch))
         loss = (error + self.kl_weight * divergence) / values
         return loss, {"vae/error": error.detach(), "vae/kl": divergence.detach()}
 
     @torch.no_grad()
     def scores(self, batch: Batch) -> Logs:
         """The ELBO's terms: far worse on held-out images means that training images are learnt."""
-        error, divergence, _ = self._bound(batch["image"], self._label(batch))
+        error, divergence, _ = self._bound(batch["image"], self._condition(batch))
         return {"vae/error": error, "vae/kl": divergence, "vae/elbo": -(error + divergence)}
 
-    def _bound(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor, int]:
+    def _bound(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, int]:
         """-log p(x|z, y) and KL in nats per image, and the values in an image."""
         mean, log_variance = self.encoder(images)
-        found = self.generator(drawn(mean, log_variance), label)
+        found = self.generator(drawn(mean, log_variance), condition)
         divergence = divergence_from_prior(mean, log_variance)
         return calibrated_error(found, images), divergence, images[0].numel()

@@ -71,9 +71,9 @@ class VaeGan(AugmentedRecipe, ConditionalRecipe):
         shape = (spec.channels, spec.size, config.width, config.widest)
         self.encoder = Encoder(config.latent, *shape)
         self.generator = ResidualGenerator(
-            config.latent, self._class_count, *shape, spherical=False
+            config.latent, self._condition_length, *shape, spherical=False
         )
-        self.critic = DescribingCritic(self._class_count, *shape)
+        self.critic = DescribingCritic(self._condition_length, *shape)
         self.register_buffer("kl_weight", torch.tensor(config.beta))
         self.kl_weight: Tensor
 
@@ -105,28 +105,31 @@ class VaeGan(AugmentedRecipe, ConditionalRecipe):
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 = gamma / 2 |grad D(x)|^2, times the steps that it is skipped on."""
-        label, images = self._label(batch), self.augment(batch["image"])
-        penalty = losses.zero_centred_penalty(lambda real: self.critic(real, label)[0], images)
+        condition, images = self._condition(batch), self.augment(batch["image"])
+        penalty = losses.zero_centred_penalty(
+            lambda real: self.critic(real, condition).scores, images
+        )
         gamma = self.config.gamma * (self.spec.size / 64) ** 2
         return self.config.penalty_every * gamma / 2 * penalty, {"critic/r1": penalty.detach()}
 
     def encoder_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """L_prior + L_llike, in nats per feature."""
-        label = self._label(batch)
+        condition = self._condition(batch)
         mean, log_variance = self.encoder(batch["image"])
-        found = self.generator(drawn(mean, log_variance), label)
+        found = self.generator(drawn(mean, log_variance), condition)
         divergence = divergence_from_prior(mean, log_variance)
-        error, values = self._unlikeness(found, batch, label)
+        error, values = self._unlikeness(found, batch, condition)
         loss = error + self.kl_weight * divergence / values
         return loss, {"encoder/kl": divergence.detach(), "encoder/error": error.detach()}
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """Gamma L_llike + softplus(-D(Dec(z))) / 2 + softplus(-D(Dec(Enc(x)))) / 2."""
-        label = self._label(batch)
+        condition = self._condition(batch)
         found = self._reconstructed(batch)
-        error, _ = self._unlikeness(found, batch, label)
+        error, _ = self._unlikeness(found, batch, condition)
         scores = [
-            self.critic(self.augment(images), label)[0] for images in (self._fake(batch), found)
+            self.critic(self.augment(images), condition).scores
+            for images in (self._fake(batch), found)
         ]
         game = losses.non_saturating_generator(torch.cat(scores))
         return self.config.likeness * error + game, {"generator/loss": game.detach()}
@@ -140,19 +143,20 @@ class VaeGan(AugmentedRecipe, ConditionalRecipe):
         """Dec(Enc(x)), without gradient for Enc."""
         with torch.no_grad():
             latent = drawn(*self.encoder(batch["image"]))
-        return self.generator(latent, self._label(batch))
+        return self.generator(latent, self._condition(batch))
 
-    def _unlikeness(self, found: Tensor, batch: Batch, label: Tensor) -> tuple[Tensor, int]:
+    def _unlikeness(self, found: Tensor, batch: Batch, condition: Tensor) -> tuple[Tensor, int]:
         """-log p(Dis_l(x)|z) in nats per feature, and the number of features."""
         with torch.no_grad():
-            wanted = self.critic(batch["image"], label)[1]
+            wanted = self.critic(batch["image"], condition).fine
         values = wanted[0].numel()
-        return calibrated_error(self.critic(found, label)[1], wanted) / values, values
+        return calibrated_error(self.critic(found, condition).fine, wanted) / values, values
 
     def _both_scored(self, batch: Batch, *fakes: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of the real images (N,) and of all fakes, none compared with another kind."""
-        label = self._label(batch)
+        condition = self._condition(batch)
         real, *made = [
-            self.critic(self.augment(images), label)[0] for images in (batch["image"], *fakes)
+            self.critic(self.augment(images), condition).scores
+            for images in (batch["image"], *fakes)
         ]
         return real, torch.cat(made)

@@ -93,8 +93,10 @@ class WganGp(AugmentedRecipe):
         real, fake = self._images(batch)
         return losses.summary(*self.critic(torch.cat([real, fake])).chunk(2))
 
-    def sample(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1]; a label is ignored."""
+    def sample(
+        self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
+    ) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1]; a condition is ignored."""
         return self.generator(noise)
 
     def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:

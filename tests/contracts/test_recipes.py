@@ -9,7 +9,7 @@ import torch
 
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Recipe, Spec, TranslationRecipe
 
-SPEC = Spec(channels=1, size=32, classes=("healthy", "tumor"), mirror=True)
+SPEC = Spec(channels=1, size=32, classes=("healthy", "tumor"), numbers=("age",), mirror=True)
 SMALLER = {"width": 4, "widest": 8}
 
 
@@ -26,7 +26,9 @@ def some_batch(spec: Spec = SPEC, count: int = 4):
         name: torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1
         for name in ("image", "source", "target")
     }
-    return images | {"label": torch.arange(count) % 2, "position": torch.rand(count)}
+    numbers = torch.rand(count, len(spec.numbers)) * 2 - 1
+    labels = torch.arange(count) % 2
+    return images | {"label": labels, "position": torch.rand(count), "numbers": numbers}
 
 
 def networks(recipe: Recipe):
@@ -57,12 +59,14 @@ def test_settings_are_a_frozen_dataclass_that_explains_itself(name):
     config = RECIPES[name].Config
     assert dataclasses.is_dataclass(config)
     assert config.__dataclass_params__.frozen
-    own_and_inherited = [kind for kind in config.__mro__ if dataclasses.is_dataclass(kind)]
-    source = "".join(inspect.getsource(kind) for kind in own_and_inherited)
-    lines = [line.strip() for line in source.splitlines()]
-    for field in dataclasses.fields(config):
-        at = next(i for i, line in enumerate(lines) if line.startswith(f"{field.name}:"))
-        assert lines[at + 1].startswith('"""'), f"{field.name} has no docstring below it"
+    explained = set()
+    for kind in config.__mro__[:-1]:  # what it inherits is explained where it stands
+        lines = [line.strip() for line in inspect.getsource(kind).splitlines()]
+        for field in kind.__annotations__:
+            at = next(i for i, line in enumerate(lines) if line.startswith(f"{field}:"))
+            assert lines[at + 1].startswith('"""'), f"{field} has no docstring below it"
+            explained.add(field)
+    assert explained == {field.name for field in dataclasses.fields(config)}
 
 
 @every_recipe
@@ -179,12 +183,16 @@ def test_preview_depends_on_the_seed_alone(name):
 @every_recipe
 @pytest.mark.parametrize("spec", [
     Spec(channels=1, size=64, classes=("a", "b")), Spec(channels=3, size=32, classes=("a", "b")),
-    Spec(channels=1, size=32),
+    Spec(channels=1, size=32), Spec(channels=1, size=32, numbers=("position", "age")),
 ])  # fmt: skip
-def test_phases_run_at_other_sizes_channels_and_without_classes(name, spec):
+def test_phases_run_at_other_sizes_and_channels_and_without_classes_or_numbers(name, spec):
     recipe, batch = build(name, spec), some_batch(spec, 2)
+    if not spec.numbers:
+        del batch["numbers"]
     for phase in recipe.phases():
         assert phase.loss(batch)[0].isfinite()
+    if isinstance(recipe, NoiseRecipe):
+        assert recipe.sample_like(batch, torch.randn(2, recipe.latent)).isfinite().all()
 
 
 @every_recipe
@@ -194,7 +202,8 @@ def test_what_a_recipe_makes(name):
         assert recipe.translate(torch.zeros(3, 1, 32, 32)).shape == (3, 1, 32, 32)
         return
     assert isinstance(recipe, NoiseRecipe)
-    images = recipe.sample(torch.randn(3, recipe.latent), torch.tensor([0, 1, 0]))
+    ages = torch.tensor([[-1.0], [0.0], [1.0]])
+    images = recipe.sample(torch.randn(3, recipe.latent), torch.tensor([0, 1, 0]), ages)
     assert images.shape == (3, 1, 32, 32)
     assert images.dtype == torch.float32
     assert images.abs().max() <= 1

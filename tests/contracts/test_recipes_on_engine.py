@@ -12,7 +12,7 @@ from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import EngineConfig, Plan
 from medimg_gan.recipes import RECIPES, Spec
 
-SPEC = Spec(channels=1, size=32, classes=("a", "b"))
+SPEC = Spec(channels=1, size=32, classes=("a", "b"), numbers=("position",))
 SETTINGS = EngineConfig(accelerator="cpu", precision="32-true", log_every=2)
 
 pytestmark = pytest.mark.parametrize("name", RECIPES)
@@ -25,7 +25,9 @@ def tiny_batch(position, count=2):
         for key in ("image", "source", "target")
     }
     labels = torch.randint(2, (count,), generator=random)
-    return {**images, "label": labels, "position": torch.rand(count, generator=random)}
+    position = torch.rand(count, generator=random)
+    numbers = 2 * position[:, None] - 1
+    return {**images, "label": labels, "position": position, "numbers": numbers}
 
 
 def tiny_recipe(name):

@@ -77,7 +77,7 @@ def test_only_the_main_process_writes(two):
     assert len(list((folder / "resumed" / "b" / "tensorboard").iterdir())) == 2  # stopped, resumed
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [*RECIPES, "cgan with every remedy"])
 def test_every_recipe_trains_on_two_processes(two, name):
     first, second = (rank["recipes"][name] for rank in two[1])
     own = {key for key in first if "." not in key}  # buffers of the recipe itself

@@ -13,7 +13,7 @@ LATENT = 16
 def test_one_rule_for_all_sizes(size):
     generator = AliasFreeGenerator(LATENT, 2, 1, size, 4, 8)
     with torch.no_grad():
-        images = generator(torch.randn(1, LATENT), torch.tensor([1]))
+        images = generator(torch.randn(1, LATENT), torch.tensor([[0.0, 1.0]]))
     assert images.shape == (1, 1, size, size)
     assert 0.02 < images.std() < 0.9
 
@@ -24,11 +24,12 @@ def test_one_rule_for_all_sizes(size):
 def test_it_moves_with_its_input_where_the_dcgan_generator_does_not(seed, pixels):
     """DCGAN has no position to move but its first feature map's: that moves by parts of a cell."""
     torch.manual_seed(seed)
-    size, label = 64, torch.zeros(4).long()
+    size, condition = 64, torch.ones(4, 1)
     noise = torch.randn(4, LATENT)
     ours = AliasFreeGenerator(LATENT, 1, 1, size, 8, 16)
     shift = (pixels[0] / size, pixels[1] / size)
-    found = translation_equivariance(ours(noise, label), ours(noise, label, shift=shift), pixels)
+    images, shifted = ours(noise, condition), ours(noise, condition, shift=shift)
+    found = translation_equivariance(images, shifted, pixels)
     layers = ConvolutionalGenerator(LATENT, 1, size, 8, 16).layers
     first, rest = layers[:3](noise[:, :, None, None]), layers[3:]
     cells = (pixels[0] * SMALLEST / size, pixels[1] * SMALLEST / size)
@@ -38,13 +39,13 @@ def test_it_moves_with_its_input_where_the_dcgan_generator_does_not(seed, pixels
 
 
 @torch.no_grad()
-def test_truncation_pulls_towards_the_mean_of_each_class():
+def test_truncation_pulls_towards_the_mean_of_each_condition():
     torch.manual_seed(0)
     generator = AliasFreeGenerator(LATENT, 2, 1, 32, 4, 8)
-    noise, label = torch.randn(6, LATENT), torch.tensor([0, 0, 0, 1, 1, 1])
-    full, half, none = (generator(noise, label, psi) for psi in (1.0, 0.5, 0.0))
+    noise, condition = torch.randn(6, LATENT), torch.eye(2).repeat_interleave(3, dim=0)
+    full, half, none = (generator(noise, condition, psi) for psi in (1.0, 0.5, 0.0))
     torch.testing.assert_close(none[:1].expand(3, -1, -1, -1), none[:3])
     torch.testing.assert_close(none[3:4].expand(3, -1, -1, -1), none[3:])
     assert not torch.allclose(none[0], none[3], atol=1e-3)
     assert half[:3].std(dim=0).mean() < full[:3].std(dim=0).mean()
-    assert torch.equal(full, generator(noise, label))
+    assert torch.equal(full, generator(noise, condition))

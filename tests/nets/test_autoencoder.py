@@ -23,6 +23,6 @@ def test_the_log_variance_is_bounded_whatever_the_image():
 def test_a_decoder_sees_the_length_of_its_latent(spherical):
     torch.manual_seed(0)
     generator = ResidualGenerator(6, 1, 1, 32, 4, 8, spherical=spherical)
-    latent, label = torch.randn(1, 6), torch.zeros(1).long()
-    same = torch.allclose(generator(latent, label), generator(3 * latent, label), atol=1e-4)
+    latent, condition = torch.randn(1, 6), torch.ones(1, 1)
+    same = torch.allclose(generator(latent, condition), generator(3 * latent, condition), atol=1e-4)
     assert same is spherical

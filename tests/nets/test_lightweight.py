@@ -26,9 +26,10 @@ def test_one_rule_for_all_sizes(size, gap):
     generator = LightweightGenerator(8, 2, 1, size, 2, 8)
     assert generator.skip == gap
     with torch.no_grad():
-        images = generator(torch.randn(1, 8), torch.tensor([1]))
+        condition = torch.tensor([[0.0, 1.0]])
+        images = generator(torch.randn(1, 8), condition)
         critic = DescribingCritic(2, 1, size, 2, 8)
-        scores, fine, coarse = critic(images, torch.tensor([1]))
+        scores, _, fine, coarse = critic(images, condition)
         part, whole = Descriptions(1, size, 2, 8)(fine[..., :8, :8], coarse)
     assert images.shape == (1, 1, size, size)
     assert scores.shape == (1,)
@@ -39,12 +40,12 @@ def test_one_rule_for_all_sizes(size, gap):
 def test_every_excitation_matters():
     torch.manual_seed(0)
     generator = LightweightGenerator(8, 1, 1, 64, 4, 8)
-    noise, label = torch.randn(1, 8), torch.zeros(1).long()
-    before = generator(noise, label)
+    noise, condition = torch.randn(1, 8), torch.ones(1, 1)
+    before = generator(noise, condition)
     for skip in generator.excitations:
         with torch.no_grad():
             skip.excite.bias[::2] += 2.0
-        after = generator(noise, label)
+        after = generator(noise, condition)
         assert not torch.allclose(before, after, atol=1e-4)
         before = after
 
@@ -52,9 +53,9 @@ def test_every_excitation_matters():
 def test_the_critic_compares_scores_but_describes_each_image_by_itself():
     torch.manual_seed(0)
     critic = DescribingCritic(1, 1, 32, 4, 8)
-    image, label = torch.randn(1, 1, 32, 32), torch.zeros(4).long()
-    alike = critic(image.expand(4, -1, -1, -1), label)
-    mixed = critic(torch.cat([image, torch.randn(3, 1, 32, 32)]), label)
-    for features, others in zip(alike[1:], mixed[1:], strict=True):
+    image, condition = torch.randn(1, 1, 32, 32), torch.ones(4, 1)
+    alike = critic(image.expand(4, -1, -1, -1), condition)
+    mixed = critic(torch.cat([image, torch.randn(3, 1, 32, 32)]), condition)
+    for features, others in zip(alike[2:], mixed[2:], strict=True):
         torch.testing.assert_close(features[0], others[0])
-    assert not torch.allclose(alike[0][0], mixed[0][0], atol=1e-3)
+    assert not torch.allclose(alike.scores[0], mixed.scores[0], atol=1e-3)

@@ -136,6 +136,6 @@ def test_stylegan3_truncates_what_users_see_alone():
     torch.manual_seed(0)
     recipe = StyleGan3(StyleGan3Config(width=4, widest=8, truncation=0.0), SMALL)
     noise, label = torch.randn(2, 64), torch.zeros(2).long()
-    samples, trained = recipe.sample(noise, label), recipe._generated(noise, label)
+    samples, trained = recipe.sample(noise, label), recipe._generated(noise, torch.eye(2)[label])
     torch.testing.assert_close(samples[0], samples[1])
     assert not torch.allclose(trained[0], trained[1], atol=1e-3)

@@ -1,9 +1,12 @@
 """What each recipe promises: its losses, its labels, its schedule."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
+from medimg_gan.nets.heads import Judgement
 from medimg_gan.recipes import RECIPES, Spec
 from medimg_gan.recipes.cgan import Cgan, CganConfig
 from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
@@ -20,8 +23,15 @@ class LinearCritic(nn.Module):
         super().__init__()
         self.slope = nn.Parameter(torch.tensor(slope))
 
-    def forward(self, images, label=None):
+    def forward(self, images):
         return self.slope * images.flatten(1).sum(dim=1)
+
+
+class LinearJudge(LinearCritic):
+    """The same, as the recipes with a game ask for it."""
+
+    def forward(self, images, claim):
+        return Judgement(super().forward(images), images.flatten(1))
 
 
 class Constant(nn.Module):
@@ -60,7 +70,8 @@ def test_wgan_takes_five_steps_of_the_critic():
      (Cgan(CganConfig(width=4, widest=8, gamma=0.1, augment=0.0, penalty_every=4), SMALL), 4)],
 )  # fmt: skip
 def test_lazy_penalty_is_scaled_by_the_steps_it_is_skipped_on(recipe, every):
-    recipe.critic, recipe.generator = LinearCritic(0.5), Constant(0.0)
+    critic = LinearJudge if isinstance(recipe, Cgan) else LinearCritic
+    recipe.critic, recipe.generator = critic(0.5), Constant(0.0)
     penalty = next(phase for phase in recipe.phases() if phase.name == "penalty")
     loss, _ = penalty.loss(batch())
     gamma = 0.1 * (32 / 64) ** 2
@@ -72,7 +83,7 @@ def test_lazy_penalty_is_scaled_by_the_steps_it_is_skipped_on(recipe, every):
 
 def test_cgan_generator_wants_what_its_critic_does_not():
     recipe = Cgan(CganConfig(width=4, widest=8, augment=0.0), SMALL)
-    recipe.critic, recipe.generator = LinearCritic(0.001), Constant(-0.5)
+    recipe.critic, recipe.generator = LinearJudge(0.001), Constant(-0.5)
     critic, _ = recipe.critic_loss(batch(0.5))
     generator, _ = recipe.generator_loss(batch(0.5))
     gap = torch.tensor(0.001 * 1024)  # real ahead of fake
@@ -102,13 +113,41 @@ def test_a_cgan_without_classes_needs_none():
     assert recipe.preview({}, 0)["samples"].shape == (64, 1, 32, 32)
 
 
-def test_cgan_preview_has_a_row_per_class_with_shared_noise():
+def test_cgan_preview_has_rows_of_a_class_with_shared_noise():
     recipe = Cgan(CganConfig(width=4, widest=8), SMALL)
     samples = recipe.preview({}, 0)["samples"]
-    assert samples.shape == (16, 1, 32, 32)
+    assert samples.shape == (64, 1, 32, 32)
+    assert not torch.allclose(samples[:32], samples[32:], atol=1e-3)
     nn.init.zeros_(recipe.generator.embed.weight)
     same = recipe.preview({}, 0)["samples"]
-    torch.testing.assert_close(same[:8], same[8:])  # without an embedding the rows are equal
+    torch.testing.assert_close(same[:32], same[32:])  # without an embedding the classes are equal
+
+
+def test_cgan_preview_shows_one_noise_a_row_from_a_low_number_to_a_high_one():
+    recipe = Cgan(CganConfig(width=4, widest=8), dataclasses.replace(SMALL, numbers=("a", "b")))
+    rows = recipe.preview({}, 0)["samples"].unflatten(0, (8, 8))
+    noise = torch.randn(4, recipe.latent, generator=torch.Generator().manual_seed(0))
+    ends = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    low, high = recipe.sample(noise[:1].repeat(2, 1), torch.tensor([1, 1]), ends)
+    torch.testing.assert_close(rows[4, 0], low)
+    torch.testing.assert_close(rows[4, -1], high)
+    assert not torch.allclose(rows[4], rows[5], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].conditional])
+def test_a_number_changes_a_sample_and_only_the_number(name):
+    torch.manual_seed(0)
+    spec = Spec(size=32, numbers=("position",))
+    recipe = RECIPES[name](RECIPES[name].Config(width=4, widest=8), spec)
+    noise = torch.randn(3, recipe.latent)
+    low = recipe.sample(noise, None, torch.tensor([[-0.5], [-0.5], [-0.5]]))
+    mixed = recipe.sample(noise, None, torch.tensor([[-0.5], [0.5], [0.5]]))
+    torch.testing.assert_close(low[0], mixed[0])
+    assert (low[1:] - mixed[1:]).abs().mean() > 1e-3
+    with pytest.raises(ValueError, match="position"):
+        recipe.sample(noise)
+    batch_of_low = {"image": noise, "numbers": torch.full((3, 1), -0.5)}
+    torch.testing.assert_close(recipe.sample_like(batch_of_low, noise), low)
 
 
 @pytest.mark.parametrize("name", ["cgan", "dcgan", "wgan-gp"])
