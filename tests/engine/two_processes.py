@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from large_batch import end_of_every_recipe
 from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
 
 from medimg_gan.engine import clock
@@ -88,6 +89,7 @@ def main(folder):
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
         "recipes": every_recipe(fabric, folder / "recipes"),
+        "halves": end_of_every_recipe(fabric, folder / "halves"),
     }
     torch.save(content, folder / f"rank_{fabric.global_rank}.pt")
 
