@@ -18,7 +18,7 @@ from medimg_gan.engine import clock
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
-from medimg_gan.errors import DivergenceError
+from medimg_gan.errors import CheckpointError, DivergenceError
 from medimg_gan.recipes import RECIPES, Spec
 
 
@@ -57,6 +57,20 @@ def diverged(fabric, folder):
     return "trained on"
 
 
+def all_damaged(fabric, folder):
+    """Only the first process looks at the checkpoints."""
+    toy_engine(folder, fabric=fabric).fit()
+    if fabric.global_rank == 0:
+        for path in (folder / "checkpoints").glob("*.pt"):
+            path.write_bytes(b"")
+    fabric.barrier()
+    try:
+        toy_engine(folder, fabric=fabric, steps=24).fit()
+    except CheckpointError as error:
+        return error.problem
+    return "trained on"
+
+
 def recipe_batch(position):
     random = torch.Generator().manual_seed(position)
     names = ("image", "source", "target")
@@ -88,6 +102,7 @@ def main(folder):
         "large_batch": averaged_over_a_large_batch(fabric, folder / "large"),
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
+        "all_damaged": all_damaged(fabric, folder / "all_damaged"),
         "recipes": every_recipe(fabric, folder / "recipes"),
         "halves": end_of_every_recipe(fabric, folder / "halves"),
     }
