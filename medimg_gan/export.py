@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from medimg_gan import __version__
 from medimg_gan.errors import ConfigError, RunError
 from medimg_gan.files import new_file
-from medimg_gan.recipes import RECIPES, NoiseRecipe, TranslationRecipe
+from medimg_gan.recipes import RECIPES, NoiseRecipe, Recipe, TranslationRecipe
 from medimg_gan.synthesis import Generator, Translator, build_recipe
 
 METADATA = "medimg_gan.json"
@@ -173,9 +173,11 @@ def _onnx(network: nn.Module, inputs: Inputs, facts: str, path: Path) -> Network
 def _safetensors(network: nn.Module, inputs: Inputs, facts: str, path: Path) -> Network:
     """Weights alone; ``synthesis.build_recipe`` makes the network from the metadata."""
     library = _installed("safetensors.torch", "safetensors")
-    names = tuple(f"{name}." for name in network.get_submodule("recipe").averaged)
-    weights = network.get_submodule("recipe").state_dict()
-    ours = {key: value.contiguous() for key, value in weights.items() if key.startswith(names)}
+    trained = network.get_submodule("recipe")
+    assert isinstance(trained, Recipe)
+    names = tuple(f"{name}." for name in trained.averaged)
+    weights = trained.state_dict().items()
+    ours = {key: value.contiguous() for key, value in weights if key.startswith(names)}
     library.save_file(ours, path, metadata={METADATA: facts})
     recipe = build_recipe(json.loads(facts)).eval()
     missing = recipe.load_state_dict(library.load_file(path), strict=False).missing_keys
