@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from medimg_gan.files import new_file
 from medimg_gan.metrics.features import Extractor, build_extractor
 from medimg_gan.metrics.images import PIXELS, ImageSet, compare
 from medimg_gan.synthesis import Generator, load_run
-from medimg_gan.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from medimg_gan.types import FloatArray, IntArray
 
 MOST_IMAGES = 200
 SHOWN = 12

@@ -98,12 +98,11 @@ def main(config: Config) -> None:
     if already_finished(folder, "tune-gamma", config, f"look at {folder}/samples.png"):
         return
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
+    middle = _middle(config)
     say_if_embedded(config.source)
-    from medimg_gan.apps.gamma_scores import score_trials
-    from medimg_gan.apps.training import open_training, prepare_once
+    from medimg_gan.apps.training import open_training, prepare_once, told_by_first
     from medimg_gan.recipes import RECIPES
 
-    middle = _middle(config)
     fabric, run = open_training(config, "tune-gamma", folder)
     prepared = prepare_once(
         fabric,
@@ -113,20 +112,22 @@ def main(config: Config) -> None:
         purpose="classification",
         labelled=RECIPES[config.recipe].conditional,
     )
+    budget = _share(minutes_left(config))
     gammas = [float(f"{middle * factor:.4g}") for factor in FACTORS]
-    survived = {gamma: _trained(fabric, config, prepared, folder, gamma) for gamma in gammas}
-    if fabric.is_global_zero:
-        trials = score_trials(
-            {gamma: folder_of(folder, gamma) for gamma in gammas if survived[gamma]},
-            prepared,
-            folder / "samples.png",
-            config.seed,
-        )
-        trials += [Trial(gamma) for gamma in gammas if not survived[gamma]]
-        trials.sort(key=lambda trial: trial.gamma)
-        _report(config, folder, trials)
+    survived = [
+        gamma for gamma in gammas if _trained(fabric, config, prepared, folder, gamma, budget)
+    ]
+
+    def conclude() -> None:
+        from medimg_gan.apps.gamma_scores import score_trials
+
+        folders = {gamma: folder_of(folder, gamma) for gamma in survived}
+        trials = score_trials(folders, prepared, folder / "samples.png", config.seed)
+        trials += [Trial(gamma) for gamma in gammas if gamma not in survived]
+        _report(config, folder, sorted(trials, key=lambda trial: trial.gamma))
         run.finish()
-    fabric.barrier()
+
+    told_by_first(fabric, conclude)
 
 
 def _middle(config: Config) -> float:
@@ -144,21 +145,32 @@ def _middle(config: Config) -> float:
     return parse_options(settings, config.set, config.recipe).gamma
 
 
+def _share(budget: Budget) -> Budget:
+    """One training's part; a tenth of the minutes is left for the scores."""
+    if budget.minutes is not None:
+        return Budget(None, 0.9 * budget.minutes / len(FACTORS))
+    assert budget.steps is not None
+    return Budget(max(1, budget.steps // len(FACTORS)), None)
+
+
 def _trained(
-    fabric: Fabric, config: Config, prepared: Prepared, folder: Path, gamma: float
+    fabric: Fabric,
+    config: Config,
+    prepared: Prepared,
+    folder: Path,
+    gamma: float,
+    budget: Budget,
 ) -> bool:
     """Train at one gamma, in a folder of its own; whether it stayed finite."""
     from medimg_gan.apps.training import fit_gan, open_run_once
 
     options = (*config.set, f"gamma={gamma}")  # the last one counts
-    own = replace(
-        config, run=folder_of(folder, gamma), set=options, tune_gamma=False, restart=False
-    )
-    run = open_run_once(fabric, own, "train-gan", folder_of(folder, gamma), restart=False)
+    place = folder_of(folder, gamma)
+    own = replace(config, run=place, set=options, tune_gamma=False, restart=False)
+    run = open_run_once(fabric, own, "train-gan", place, restart=False)
     if run.finished:
         return True
     say(f"\ngamma {gamma:g}")
-    budget = _share(config)
     recipe = config.recipe
     try:
         fit_gan(fabric, run, own, prepared, recipe=recipe, options=options, budget=budget)
@@ -166,15 +178,6 @@ def _trained(
         say(error.one_line())
         return False
     return True
-
-
-def _share(config: Config) -> Budget:
-    """One training's part of the budget."""
-    trainings = len(FACTORS)
-    if config.minutes is not None:
-        return Budget(None, config.minutes / trainings)
-    assert config.steps is not None
-    return Budget(max(1, config.steps // trainings), None)
 
 
 def _report(config: Config, folder: Path, trials: list[Trial]) -> None:

@@ -39,7 +39,7 @@ def two(tmp_path_factory):
     """What the two processes of ``two_processes.py`` wrote."""
     folder = tmp_path_factory.mktemp("two")
     process = start("two_processes.py", folder)
-    output, _ = process.communicate(timeout=480)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return folder, [torch.load(folder / f"rank_{rank}.pt") for rank in range(2)]
 
@@ -113,7 +113,7 @@ def killed(tmp_path_factory):
     """What the lives of ``killed_run.py`` left."""
     folder = tmp_path_factory.mktemp("killed")
     process = start("killed_run.py", folder)
-    output, _ = process.communicate(timeout=480)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return folder
 
