@@ -75,6 +75,7 @@ class Engine:
         preview: Batch | None = None,
     ) -> None:
         self.fabric, self.recipe, self.plan = fabric, recipe, plan
+        recipe.images_per_step = plan.batch_size * fabric.world_size
         self.folder, self.settings = folder, settings
         self.ema = ema.Ema(recipe)
         fabric.to_device(self.ema.recipe)

@@ -99,6 +99,13 @@ def test_every_recipe_trains_on_two_processes(two, name):
     assert same_bits(first, second)
 
 
+def test_two_processes_adapt_the_augmentation_alike(two):
+    first, second = (rank["adapted"] for rank in two[1])
+    assert same_bits(first, second)
+    # Two images in each of two processes: p moved once by 4 steps of 4 images in 200.
+    assert abs(first["probability"].item() - 0.3) == pytest.approx(4 * 4 / 200)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_learns_on_two_processes_what_it_does_on_one(one, two, name):
     # Buffers of the recipe that the processes need not agree on (of replay) may differ.
