@@ -35,7 +35,7 @@ ROWS = 4
 
 Inputs = dict[str, Tensor]
 Network = Callable[..., Tensor]
-"""Inputs in order -> images."""
+"""Inputs by name -> images."""
 
 
 class Sampler(nn.Module):
@@ -141,7 +141,7 @@ def metadata(run: Generator | Translator) -> dict[str, Any]:
 
 def _torchscript(network: nn.Module, inputs: Inputs, facts: str, path: Path) -> Network:
     """``torch.jit.load(path)`` runs it without this package."""
-    traced = torch.jit.trace(network, tuple(inputs.values()), check_trace=False)
+    traced = torch.jit.trace(network, example_kwarg_inputs=inputs, check_trace=False)
     torch.jit.save(traced, path, _extra_files={METADATA: facts})
     return torch.jit.load(path)
 
@@ -150,8 +150,9 @@ def _onnx(network: nn.Module, inputs: Inputs, facts: str, path: Path) -> Network
     onnx, runtime = _installed("onnx", "onnx"), _installed("onnxruntime", "onnx")
     torch.onnx.export(
         network,
-        tuple(inputs.values()),
+        (),
         str(path),
+        kwargs=inputs,
         input_names=list(inputs),
         output_names=["images"],
         dynamic_axes={name: {0: "images"} for name in (*inputs, "images")},
@@ -162,9 +163,8 @@ def _onnx(network: nn.Module, inputs: Inputs, facts: str, path: Path) -> Network
     onnx.save(model, path)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def run(*values: Tensor) -> Tensor:
-        named = zip(inputs, values, strict=True)
-        (images,) = session.run(None, {name: value.numpy() for name, value in named})
+    def run(**values: Tensor) -> Tensor:
+        (images,) = session.run(None, {name: value.numpy() for name, value in values.items()})
         return torch.from_numpy(images)
 
     return run
@@ -210,8 +210,7 @@ def _trial_inputs(recipe: NoiseRecipe | TranslationRecipe) -> Inputs:
 
 
 def _difference(one: Network, other: Network, inputs: Inputs) -> float:
-    values = tuple(inputs.values())
-    return (one(*values) - other(*values)).abs().max().item()
+    return (one(**inputs) - other(**inputs)).abs().max().item()
 
 
 def _installed(name: str, what: str) -> ModuleType:

@@ -106,7 +106,7 @@ def test_the_metadata_say_what_the_values_mean(tmp_path):
 def test_a_file_that_makes_other_images_is_not_left(tmp_path, monkeypatch):
     def wrong(network, inputs, facts, path):
         path.write_bytes(b"half right")
-        return lambda *values: network(*values) + 2 * TOLERANCE
+        return lambda **values: network(**values) + 2 * TOLERANCE
 
     monkeypatch.setitem(export.FORMATS, "torchscript", wrong)
     with pytest.raises(RunError, match=r"differ by up to 2\.0e-04"):
