@@ -30,10 +30,18 @@ class Config(TrainingConfig):
     """The modality to use where the folder holds several."""
     set: tuple[str, ...] = ()
     """Recipe settings as name=value; an unknown name lists them all."""
+    tune_gamma: bool = False
+    """Share the budget among five short trainings, at 1/4 to 4 times the recipe's weight of the
+    gradient penalty, and say which to take."""
 
 
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    if config.tune_gamma:
+        from medimg_gan.apps import tune_gamma
+
+        tune_gamma.main(config)
+        return
     folder = run_folder(config, f"train-gan-{config.recipe}")
     if already_finished(folder, "train-gan", config, _next(folder)):
         return

@@ -11,13 +11,14 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from large_batch import end_of_every_recipe
 from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
 
 from medimg_gan.engine import clock
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
-from medimg_gan.errors import DivergenceError
+from medimg_gan.errors import CheckpointError, DivergenceError
 from medimg_gan.recipes import RECIPES, Spec
 from medimg_gan.recipes.cgan import Cgan, CganConfig
 
@@ -54,6 +55,20 @@ def diverged(fabric, folder):
         engine.fit()
     except DivergenceError as error:
         return error.observed
+    return "trained on"
+
+
+def all_damaged(fabric, folder):
+    """Only the first process looks at the checkpoints."""
+    toy_engine(folder, fabric=fabric).fit()
+    if fabric.global_rank == 0:
+        for path in (folder / "checkpoints").glob("*.pt"):
+            path.write_bytes(b"")
+    fabric.barrier()
+    try:
+        toy_engine(folder, fabric=fabric, steps=24).fit()
+    except CheckpointError as error:
+        return error.problem
     return "trained on"
 
 
@@ -107,8 +122,10 @@ def main(folder):
         "large_batch": averaged_over_a_large_batch(fabric, folder / "large"),
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
+        "all_damaged": all_damaged(fabric, folder / "all_damaged"),
         "adapted": adapted(fabric, folder / "adapted"),
         "recipes": every_recipe(fabric, folder / "recipes"),
+        "halves": end_of_every_recipe(fabric, folder / "halves"),
     }
     torch.save(content, folder / f"rank_{fabric.global_rank}.pt")
 
