@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
@@ -49,6 +49,9 @@ class Config:
     """Steps of the classifier that checks the classes; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""
+    weights: Literal["best", "last"] = "best"
+    """best: those nearest to the validation patients while training, if it was looked at; last:
+    those that the training ended with."""
     restart: bool = False
     """Delete what an earlier call left in the folder and begin again."""
 
@@ -71,7 +74,7 @@ def main(config: Config) -> None:
     facts = runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.synthesis import Generator, load_run
 
-    generator = load_run(config.run, default_device())
+    generator = load_run(config.run, default_device(), config.weights)
     if not isinstance(generator, Generator):
         raise RunError(
             f"{config.run}: a translator, not a GAN from noise",
