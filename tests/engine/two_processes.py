@@ -12,6 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
+from watched_gan import WatchedConfig, watched_engine
 
 from medimg_gan.engine import clock
 from medimg_gan.engine.loop import Engine
@@ -56,6 +57,14 @@ def diverged(fabric, folder):
     return "trained on"
 
 
+def stopped_early(fabric, folder):
+    """Only the first process looks at samples; both stop on the plateau that it finds."""
+    config = WatchedConfig(generator_rate=0.0)
+    engine = watched_engine(folder, config, steps=40, every=4, patience=2, fabric=fabric)
+    engine.fit()
+    return engine.step, engine.watch.reference is None
+
+
 def recipe_batch(position):
     random = torch.Generator().manual_seed(position)
     names = ("image", "source", "target")
@@ -87,6 +96,7 @@ def main(folder):
         "large_batch": averaged_over_a_large_batch(fabric, folder / "large"),
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
+        "stopped_early": stopped_early(fabric, folder / "stopped_early"),
         "recipes": every_recipe(fabric, folder / "recipes"),
     }
     torch.save(content, folder / f"rank_{fabric.global_rank}.pt")

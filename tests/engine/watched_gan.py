@@ -17,6 +17,7 @@ from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import EngineConfig, Plan
 from medimg_gan.engine.watch import Watch
+from medimg_gan.losses import summary
 from medimg_gan.metrics.features import Extractor
 from medimg_gan.recipes.base import Adam, NoiseRecipe, Phase, Spec
 
@@ -107,8 +108,6 @@ class WatchedGan(NoiseRecipe):
 
     @torch.no_grad()
     def scores(self, batch):
-        from medimg_gan.losses import summary
-
         return summary(self.critic(batch["image"]), self.critic(self._fake(batch)))
 
 
