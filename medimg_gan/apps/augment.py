@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medimg_gan.apps.common import (
     Budget,
     TrainingConfig,
+    alarms_of,
     already_finished,
     minutes_left,
     plain_name,
@@ -144,6 +145,7 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
     steps = _classifier_steps(config, data, settings, folder)
     settings = replace(settings, classifier=replace(settings.classifier, steps=steps))
     result = run_study(data, settings, folder)
+    result.report["caveats"] += alarms_of(gan)
     command = shlex.join(["python", *sys.argv])
     write_report(folder, {**result.report, "command": command}, result.pictures)
     say(f"\n{result.report['verdict']}")

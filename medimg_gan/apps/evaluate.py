@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from medimg_gan import runs
 from medimg_gan.apps.common import (
     FlatData,
+    alarms_of,
     already_finished,
     default_device,
     say_if_embedded,
@@ -194,7 +195,7 @@ def _report(
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
-    notes = cautions(material, patients_known=patients_known)
+    notes = cautions(material, patients_known=patients_known) + alarms_of(config.run)
     say("\n" + results.in_words(rows, found, consistency, notes))
     results.write_results(
         folder,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medimg_gan.apps import cli, watching
-from medimg_gan.apps.common import Budget, TrainingConfig
+from medimg_gan.apps.common import Budget, TrainingConfig, alarms_of
 from medimg_gan.apps.watching import watch_for
 from medimg_gan.data.cache import SliceCache
 from medimg_gan.data.dataset import SliceDataset
@@ -17,7 +17,7 @@ from medimg_gan.engine.rows import read_rows
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError
-
+from medimg_gan.runs import write_json
 
 LONG = Budget(4000, None)
 
@@ -123,3 +123,13 @@ def test_a_watched_training_leaves_its_best_weights_and_alarms(
         out = ["--count", "2", "--out", weights, "--weights", weights, "--format", "png"]
         cli.run("synthesize", ["--run", "runs/gan", *out])
         assert len(list((tmp_path / weights).glob("*.png"))) == 2
+
+
+def test_alarms_of_a_training_come_back_in_reports(tmp_path):
+    alarm = {"step": 7, "name": "mode collapse", "words": "the variety of samples is 0.10"}
+    write_json(tmp_path / "manifest.json", {"alarms": [alarm]})
+    assert alarms_of(tmp_path) == [
+        "alarm at step 7 of the GAN's training, mode collapse: the variety of samples is 0.10"
+    ]
+    write_json(tmp_path / "manifest.json", {})
+    assert alarms_of(tmp_path) == []
