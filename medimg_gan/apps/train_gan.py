@@ -16,14 +16,16 @@ from medimg_gan.apps.common import (
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError
 
+RecipeName = Literal[
+    "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
     """Train a GAN that makes slices from noise."""
 
-    recipe: Literal[
-        "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
-    ] = "cgan"
+    recipe: RecipeName = "cgan"
     """cgan makes slices of an asked class and is the best on small data."""
     only: str = ""
     """The modality to use where the folder holds several."""

@@ -77,6 +77,7 @@ class Engine:
         watch: Watch | None = None,
     ) -> None:
         self.fabric, self.recipe, self.plan = fabric, recipe, plan
+        recipe.images_per_step = plan.batch_size * fabric.world_size
         self.folder, self.settings, self.watch = folder, settings, watch
         self.ema = ema.Ema(recipe)
         fabric.to_device(self.ema.recipe)

@@ -12,7 +12,8 @@ here                papers
 Real and fake of a pair have the same class. Departs from R3GAN: the penalties are lazy
 (StyleGAN2's, every few steps, weight scaled up), gamma is constant and far smaller (R3GAN's 2 at
 64 pixels held the critic back on small data), plain convolutions, a projection head, and
-DiffAugment at a constant probability. Without classes it is the same GAN with a single class.
+DiffAugment, at a constant probability unless ``ada`` steers it. Without classes it is the same GAN
+with a single class.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.residual import ProjectionCritic, ResidualGenerator
+from medimg_gan.recipes.adaptive import AugmentConfig
 from medimg_gan.recipes.base import Adam, Spec
 from medimg_gan.recipes.conditional import RelativisticGan
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CganConfig:
+class CganConfig(AugmentConfig):
     """Settings of :class:`Cgan`."""
 
     latent: int = 64
@@ -48,8 +49,6 @@ class CganConfig:
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class Cgan(RelativisticGan):
@@ -63,7 +62,6 @@ class Cgan(RelativisticGan):
         shape = (self._class_count, spec.channels, spec.size, config.width, config.widest)
         self.generator = ResidualGenerator(config.latent, *shape)
         self.critic = ProjectionCritic(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def adam(self, net: str) -> Adam:
         """R3GAN's: no momentum."""

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from medimg_gan import losses
+from medimg_gan.recipes.adaptive import AugmentedRecipe
 from medimg_gan.recipes.base import NoiseRecipe, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from medimg_gan.types import Batch, Logs
 
 
@@ -61,15 +60,14 @@ class ConditionalRecipe(NoiseRecipe):
         return self._generated(self.noise_for(batch), self._label(batch))
 
 
-class RelativisticGan(ConditionalRecipe):
+class RelativisticGan(AugmentedRecipe, ConditionalRecipe):
     """The losses of R3GAN (Huang 2024, eq. 2 and 4), with lazy penalties, for any pair of networks.
 
-    Subclasses have ``critic(images, label)``, ``augment``, and settings ``gamma`` (at 64 pixels),
-    ``penalty_every`` and ``learning_rate``.
+    Subclasses have ``critic(images, label)``, and settings ``gamma`` (at 64 pixels),
+    ``penalty_every``, ``learning_rate`` and those of ``AugmentConfig``.
     """
 
     critic: nn.Module
-    augment: Callable[[Tensor], Tensor]
 
     def phases(self) -> list[Phase]:
         """Critic, its lazy penalty, generator."""
@@ -83,8 +81,9 @@ class RelativisticGan(ConditionalRecipe):
         """softplus(-(D(x) - D(G(z))))."""
         with torch.no_grad():
             fake = self._fake(batch)
-        loss = losses.relativistic(*self._both_scored(batch, fake))
-        return loss, {"critic/loss": loss.detach()}
+        real_scores, fake_scores = self._both_scored(batch, fake)
+        loss = losses.relativistic(real_scores, fake_scores)
+        return loss, {"critic/loss": loss.detach(), **self.judged(real_scores - fake_scores)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 + R2 (eq. 4), times the steps that they are skipped on."""

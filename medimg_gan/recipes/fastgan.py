@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.lightweight import DescribingCritic, Descriptions, LightweightGenerator
+from medimg_gan.recipes.adaptive import AugmentConfig
 from medimg_gan.recipes.base import Adam, Phase, Spec
 from medimg_gan.recipes.conditional import RelativisticGan
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FastGanConfig:
+class FastGanConfig(AugmentConfig):
     """Settings of :class:`FastGan`."""
 
     latent: int = 64
@@ -55,8 +55,6 @@ class FastGanConfig:
     """Steps between penalties; the weight is scaled up by it."""
     reconstruction: float = 0.3
     """Weight of the critic's reconstruction of real images."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class FastGan(RelativisticGan):
@@ -72,7 +70,6 @@ class FastGan(RelativisticGan):
         self.generator = LightweightGenerator(config.latent, self._class_count, *shape)
         self.critic = DescribingCritic(self._class_count, *shape)
         self.descriptions = Descriptions(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def phases(self) -> list[Phase]:
         """As the others, but the critic's decoders learn with it."""
@@ -93,9 +90,11 @@ class FastGan(RelativisticGan):
         with torch.no_grad():
             fake = self.augment(self._fake(batch))
         scores, fine, coarse = self.critic(real, label)
-        game = losses.relativistic(scores, self._scores(fake, label))
+        fake_scores = self._scores(fake, label)
+        game = losses.relativistic(scores, fake_scores)
         reconstruction = self._reconstruction(real, fine, coarse)
         logs = {"critic/loss": game.detach(), "critic/reconstruction": reconstruction.detach()}
+        logs |= self.judged(scores - fake_scores)
         return game + self.config.reconstruction * reconstruction, logs
 
     def _reconstruction(self, images: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:

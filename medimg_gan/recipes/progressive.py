@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.blocks import doublings
 from medimg_gan.nets.growing import GrowingCritic, GrowingGenerator, faded
+from medimg_gan.recipes.adaptive import AugmentConfig
 from medimg_gan.recipes.base import Adam, Spec
 from medimg_gan.recipes.conditional import RelativisticGan
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ProgressiveConfig:
+class ProgressiveConfig(AugmentConfig):
     """Settings of :class:`Progressive`."""
 
     latent: int = 64
@@ -53,8 +53,6 @@ class ProgressiveConfig:
     """Steps between penalties; the weight is scaled up by it."""
     grown_at: float = 0.5
     """Part of the training by which the full size is reached."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class Progressive(RelativisticGan):
@@ -68,7 +66,6 @@ class Progressive(RelativisticGan):
         shape = (self._class_count, spec.channels, spec.size, config.width, config.widest)
         self.generator = GrowingGenerator(config.latent, *shape)
         self.critic = GrowingCritic(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
         # Fully grown until a training says otherwise: what weights.pt is sampled with.
         self.register_buffer("progress", torch.ones((), dtype=torch.float64))
         self.progress: Tensor
@@ -83,6 +80,7 @@ class Progressive(RelativisticGan):
 
     def begin_step(self, progress: float) -> None:
         """Grow."""
+        super().begin_step(progress)
         self.progress.fill_(progress)
 
     def adam(self, net: str) -> Adam:

@@ -21,15 +21,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.alias_free import AliasFreeGenerator
 from medimg_gan.nets.residual import ProjectionCritic
+from medimg_gan.recipes.adaptive import AugmentConfig
 from medimg_gan.recipes.base import Adam, Spec
 from medimg_gan.recipes.conditional import RelativisticGan
 
 
 @dataclass(frozen=True)
-class StyleGan3Config:
+class StyleGan3Config(AugmentConfig):
     """Settings of :class:`StyleGan3`."""
 
     latent: int = 64
@@ -48,8 +48,6 @@ class StyleGan3Config:
     """Steps between penalties; the weight is scaled up by it."""
     truncation: float = 1.0
     """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
 class StyleGan3(RelativisticGan):
@@ -63,7 +61,6 @@ class StyleGan3(RelativisticGan):
         image = (self._class_count, spec.channels, spec.size)
         self.generator = AliasFreeGenerator(config.latent, *image, config.width, config.widest)
         self.critic = ProjectionCritic(*image, config.critic_width, config.widest)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def adam(self, net: str) -> Adam:
         """The paper's betas."""

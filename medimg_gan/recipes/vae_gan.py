@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.autoencoder import Encoder
 from medimg_gan.nets.lightweight import DescribingCritic
 from medimg_gan.nets.residual import ResidualGenerator
+from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
 from medimg_gan.recipes.base import Adam, Phase, Spec
 from medimg_gan.recipes.conditional import ConditionalRecipe
 from medimg_gan.recipes.variational import calibrated_error, divergence_from_prior, drawn
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VaeGanConfig:
+class VaeGanConfig(AugmentConfig):
     """Settings of :class:`VaeGan`."""
 
     latent: int = 64
@@ -58,11 +58,9 @@ class VaeGanConfig:
     """Weight of R1 at 64 pixels; grows with the number of pixels."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class VaeGan(ConditionalRecipe):
+class VaeGan(AugmentedRecipe, ConditionalRecipe):
     """Images of an asked class from noise; the encoder keeps every training image in reach."""
 
     Config = VaeGanConfig
@@ -76,7 +74,6 @@ class VaeGan(ConditionalRecipe):
             config.latent, self._class_count, *shape, spherical=False
         )
         self.critic = DescribingCritic(self._class_count, *shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
         self.register_buffer("kl_weight", torch.tensor(config.beta))
         self.kl_weight: Tensor
 
@@ -91,6 +88,7 @@ class VaeGan(ConditionalRecipe):
 
     def begin_step(self, progress: float) -> None:
         """Warm the KL divergence up."""
+        super().begin_step(progress)
         self.kl_weight.fill_(self.config.beta * min(1.0, progress / max(self.config.warm_up, 1e-9)))
 
     def adam(self, net: str) -> Adam:
@@ -101,8 +99,9 @@ class VaeGan(ConditionalRecipe):
         """softplus(-D(x)) + softplus(D(Dec(z))) / 2 + softplus(D(Dec(Enc(x)))) / 2."""
         with torch.no_grad():
             fakes = (self._fake(batch), self._reconstructed(batch))
-        loss = losses.non_saturating_critic(*self._both_scored(batch, *fakes))
-        return loss, {"critic/loss": loss.detach()}
+        real, fake = self._both_scored(batch, *fakes)
+        loss = losses.non_saturating_critic(real, fake)
+        return loss, {"critic/loss": loss.detach(), **self.judged(real)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 = gamma / 2 |grad D(x)|^2, times the steps that it is skipped on."""

@@ -57,7 +57,9 @@ def test_settings_are_a_frozen_dataclass_that_explains_itself(name):
     config = RECIPES[name].Config
     assert dataclasses.is_dataclass(config)
     assert config.__dataclass_params__.frozen
-    lines = [line.strip() for line in inspect.getsource(config).splitlines()]
+    own_and_inherited = [kind for kind in config.__mro__ if dataclasses.is_dataclass(kind)]
+    source = "".join(inspect.getsource(kind) for kind in own_and_inherited)
+    lines = [line.strip() for line in source.splitlines()]
     for field in dataclasses.fields(config):
         at = next(i for i, line in enumerate(lines) if line.startswith(f"{field.name}:"))
         assert lines[at + 1].startswith('"""'), f"{field.name} has no docstring below it"

@@ -89,6 +89,13 @@ def test_every_recipe_trains_on_two_processes(two, name):
     assert same_bits(first, second)
 
 
+def test_two_processes_adapt_the_augmentation_alike(two):
+    first, second = (rank["adapted"] for rank in two[1])
+    assert same_bits(first, second)
+    # Two images in each of two processes: p moved once by 4 steps of 4 images in 200.
+    assert abs(first["probability"].item() - 0.3) == pytest.approx(4 * 4 / 200)
+
+
 def test_a_killed_training_repeated_ends_with_the_same_bytes(tmp_path):
     process = start("toy_run.py", tmp_path / "killed", 60, 0.02)
     checkpoints, deadline = tmp_path / "killed" / "checkpoints", time.monotonic() + 90

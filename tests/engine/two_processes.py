@@ -20,6 +20,7 @@ from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
 from medimg_gan.errors import DivergenceError
 from medimg_gan.recipes import RECIPES, Spec
+from medimg_gan.recipes.cgan import Cgan, CganConfig
 
 
 def averaged_over_a_large_batch(fabric, folder):
@@ -87,6 +88,16 @@ def every_recipe(fabric, folder):
     return found
 
 
+def adapted(fabric, folder):
+    """Six steps in which the chance of augmentation moves, on images of each process's own."""
+    config = CganConfig(width=4, widest=4, ada=0.6, ada_images=200)
+    plan = Plan(steps=6, minutes=None, seed=0, batch_size=2)
+    recipe = Cgan(config, Spec(size=32, classes=("a", "b")))
+    engine = Engine(fabric, recipe, recipe_batch, plan, folder, FABRIC)
+    engine.fit()
+    return engine.recipe.state_buffers()
+
+
 def main(folder):
     torch.set_num_threads(1)
     clock.SECONDS_BETWEEN_AGREEMENTS = 0.0
@@ -97,6 +108,7 @@ def main(folder):
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
         "stopped_early": stopped_early(fabric, folder / "stopped_early"),
+        "adapted": adapted(fabric, folder / "adapted"),
         "recipes": every_recipe(fabric, folder / "recipes"),
     }
     torch.save(content, folder / f"rank_{fabric.global_rank}.pt")

@@ -115,7 +115,7 @@ def test_cgan_preview_has_a_row_per_class_with_shared_noise():
 @pytest.mark.parametrize("mirror", [True, False])
 def test_mirror_follows_the_data(name, mirror):
     recipe = RECIPES[name](RECIPES[name].Config(), Spec(size=32, mirror=mirror))
-    assert recipe.augment.mirror is mirror
+    assert recipe.augmentation.mirror is mirror
 
 
 def test_no_network_of_a_noise_recipe_has_batch_norm():
