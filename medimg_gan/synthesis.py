@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from medimg_gan.data.geometry import AXES
 from medimg_gan.data.planes import as_volume
 from medimg_gan.engine.checkpoint import load_weights
 from medimg_gan.engine.loop import WEIGHTS
+from medimg_gan.engine.watch import WEIGHTS_BEST
 from medimg_gan.errors import LabelError, RunError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Scale
@@ -25,6 +26,8 @@ from medimg_gan.runs import MANIFEST, read_json
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
+
+Weights = Literal["best", "last"]
 
 CHUNK = 64
 """Images made at once; also what the noise is drawn by, so a longer set begins with a shorter."""
@@ -197,12 +200,15 @@ class Translator:
         return translated
 
 
-def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
+def load_run(
+    folder: str | Path, device: str = "cpu", weights: Weights = "best"
+) -> Generator | Translator:
     """The trained networks of a run, ready to use.
 
     Args:
         folder: What ``train-gan`` or ``train-cyclegan`` wrote.
         device: Where to compute, as torch names it.
+        weights: See :func:`weights_file`.
 
     Raises:
         RunError: If the folder is not a training run, or one that is not finished.
@@ -222,7 +228,7 @@ def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
             fix="repeat the training's command; it goes on from the last checkpoint",
         )
     recipe = build_recipe(facts).to(device).eval().requires_grad_(False)
-    load_weights(folder / WEIGHTS, recipe)
+    load_weights(weights_file(folder, weights), recipe)
     scale = Scale(facts["scale"]["low"], facts["scale"]["high"])
     chain = ChainConfig.from_plain(facts.get("transform", {}))
     if isinstance(recipe, TranslationRecipe):
@@ -241,6 +247,18 @@ def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
         pixel_mm=facts["scale"]["pixel_mm"],
         chain=chain,
     )
+
+
+def weights_file(folder: Path, weights: Weights) -> Path:
+    """The weights of a run to use.
+
+    Args:
+        folder: Of the run.
+        weights: best for those that came nearest to the validation patients by kernel distance
+            (the last ones, where the training was not looked at), last for those it ended with.
+    """
+    best = folder / WEIGHTS_BEST
+    return best if weights == "best" and best.exists() else folder / WEIGHTS
 
 
 def build_recipe(facts: dict[str, Any]) -> Any:

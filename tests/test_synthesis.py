@@ -246,3 +246,13 @@ def test_an_unfinished_run_and_another_verbs_are_refused(run):
         load_run(run)
     with pytest.raises(RunError, match="not found"):
         load_run(run / "nowhere")
+
+
+def test_the_best_weights_are_used_unless_the_last_are_asked_for(run, trained):
+    torch.manual_seed(2)
+    best = build_recipe(FACTS)
+    save_weights(run / "weights_best.pt", best, {"step": 1})
+    for weights, expected in (("best", best), ("last", trained)):
+        found = load_run(run, weights=weights).recipe.generator.state_dict()
+        for name, value in expected.generator.state_dict().items():
+            assert torch.equal(found[name], value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medimg_gan.apps.common import (
     Budget,
     TrainingConfig,
+    alarms_of,
     already_finished,
     minutes_left,
     plain_name,
@@ -144,6 +145,7 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
     steps = _classifier_steps(config, data, settings, folder)
     settings = replace(settings, classifier=replace(settings.classifier, steps=steps))
     result = run_study(data, settings, folder)
+    result.report["caveats"] += alarms_of(gan)
     command = shlex.join(["python", *sys.argv])
     write_report(folder, {**result.report, "command": command}, result.pictures)
     say(f"\n{result.report['verdict']}")
@@ -152,15 +154,15 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
 
 
 def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: Path) -> StudyData:
-    from medimg_gan.engine.loop import WEIGHTS
     from medimg_gan.modalities import MODALITIES
     from medimg_gan.study import Split, StudyData
+    from medimg_gan.synthesis import weights_file
 
     def split(name: str) -> Split:
         dataset = prepared.dataset(name)
         return Split(dataset.images(), dataset.labels, dataset.patients)
 
-    weights = hashlib.sha256((gan / WEIGHTS).read_bytes()).hexdigest()[:12]
+    weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
     return StudyData(
         train=split("train"),
         val=split("val"),

@@ -91,6 +91,15 @@ def run_folder(config: TrainingConfig, name: str) -> Path:
     return config.run or RUNS / name
 
 
+def alarms_of(run: Path) -> list[str]:
+    """The alarms that rang while a run's GAN trained, each in a sentence; for reports."""
+    alarms = runs.read_json(run / runs.MANIFEST).get("alarms", [])
+    return [
+        f"alarm at step {alarm['step']} of the GAN's training, {alarm['name']}: {alarm['words']}"
+        for alarm in alarms
+    ]
+
+
 def say_if_embedded(config: DataConfig) -> None:
     """The first line of a verb to which the user named no data."""
     if config.data is None:

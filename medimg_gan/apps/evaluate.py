@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
     FlatData,
+    alarms_of,
     already_finished,
     default_device,
     say_if_embedded,
@@ -51,6 +52,9 @@ class Config:
     """Slices made anew to look for duplicates among them, and for copies; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""
+    weights: Literal["best", "last"] = "best"
+    """best: those nearest to the validation patients while training, if it was looked at; last:
+    those that the training ended with."""
     restart: bool = False
     """Delete what an earlier call left in the folder and begin again."""
 
@@ -75,7 +79,7 @@ def main(config: Config) -> None:
     facts = runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.synthesis import Generator, load_run
 
-    generator = load_run(config.run, default_device())
+    generator = load_run(config.run, default_device(), config.weights)
     if not isinstance(generator, Generator):
         raise RunError(
             f"{config.run}: a translator, not a GAN from noise",
@@ -200,7 +204,7 @@ def _report(
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
-    notes = cautions(material, patients_known=patients_known)
+    notes = cautions(material, patients_known=patients_known) + alarms_of(config.run)
     say("\n" + results.in_words(rows, found, consistency, notes))
     among = None
     if config.copies:

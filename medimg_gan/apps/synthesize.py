@@ -40,6 +40,9 @@ class Config:
     """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
     seed: int = 0
     """Equal seeds give equal slices."""
+    weights: Literal["best", "last"] = "best"
+    """best: those nearest to the validation patients while training, if it was looked at; last:
+    those that the training ended with."""
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
 
@@ -57,7 +60,7 @@ def main(config: Config) -> None:
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.synthesis import Generator, load_run
 
-    generator = load_run(config.run, default_device())
+    generator = load_run(config.run, default_device(), config.weights)
     if not isinstance(generator, Generator):
         raise RunError(
             f"{config.run}: a translator, not a GAN from noise",

@@ -14,6 +14,7 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
+from medimg_gan.errors import ConfigError
 
 RecipeName = Literal[
     "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
@@ -33,6 +34,15 @@ class Config(TrainingConfig):
     tune_gamma: bool = False
     """Share the budget among five short trainings, at 1/4 to 4 times the recipe's weight of the
     gradient penalty, and say which to take."""
+    patience: int = 0
+    """Stop early after so many looks (--engine.watch-every) in which the kernel distance to
+    held-out patients did not fall by more than its standard error; 0 never does."""
+
+    def __post_init__(self) -> None:
+        """Refuse at once what no training could do."""
+        super().__post_init__()
+        if self.patience < 0:
+            raise ConfigError(f"--patience {self.patience}: must not be negative")
 
 
 def main(config: Config) -> None:
@@ -69,6 +79,7 @@ def main(config: Config) -> None:
         recipe=config.recipe,
         options=config.set,
         budget=minutes_left(config),
+        patience=config.patience,
     )
     say(f"\nsamples: {folder}/samples   curves: tensorboard --logdir {folder.parent}")
     say(f"next:    {_next(folder)}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,13 +18,18 @@ from medimg_gan.apps.common import (
     typical_scale,
     with_embedded_data,
 )
+from medimg_gan.apps.processes import told_by_first
+from medimg_gan.apps.watching import watch_for
 from medimg_gan.config import as_dict
 from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
 from medimg_gan.data.prepare import Prepared, prepare
+from medimg_gan.engine.alarms import ALARMS
 from medimg_gan.engine.loop import Engine
+from medimg_gan.engine.rows import read_rows
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
-from medimg_gan.errors import DataError, MedimgError
+from medimg_gan.engine.watch import Watch, read_best
+from medimg_gan.errors import DataError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.recipes import RECIPES, Recipe, Spec
 
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from medimg_gan.types import Batch
     from medimg_gan.types import Stream as StreamFunction
 
-ResultT = TypeVar("ResultT")
 HELD_OUT_IMAGES = 64
 PREVIEW_IMAGES = 8
 
@@ -55,20 +58,6 @@ def open_run_once(
     return runs.Run(folder, finished=told_by_first(fabric, begin))
 
 
-def told_by_first(fabric: Fabric, work: Callable[[], ResultT]) -> ResultT:
-    """The result of ``work``, which only the first process does; its error stops them all."""
-    result, error = None, None
-    if fabric.is_global_zero:
-        try:
-            result = work()
-        except MedimgError as caught:
-            error = caught
-    result, error = fabric.broadcast((result, error))
-    if error is not None:
-        raise error
-    return cast(ResultT, result)
-
-
 def fit_gan(
     fabric: Fabric,
     run: runs.Run,
@@ -78,9 +67,10 @@ def fit_gan(
     recipe: str,
     options: tuple[str, ...],
     budget: Budget,
+    patience: int = 0,
 ) -> None:
     """Train a noise recipe on the training patients and note what it takes to sample from it."""
-    train = prepared.dataset("train")
+    train, val = prepared.dataset("train"), prepared.dataset("val")
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     unit = unit_of(modality, rows)
@@ -89,7 +79,8 @@ def fit_gan(
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
     balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
-    held_out = _some(prepared.dataset("val"), HELD_OUT_IMAGES)
+    held_out = _some(val, HELD_OUT_IMAGES)
+    watch = watch_for(fabric, config, train, val, budget, patience)
     _note(
         fabric,
         run,
@@ -104,7 +95,8 @@ def fit_gan(
         **_chain_facts(config, prepared),
     )
     stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
-    _fit(fabric, run, config, net, stream, budget, held_out, _some(train, PREVIEW_IMAGES))
+    preview = _some(train, PREVIEW_IMAGES)
+    _fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
 
 
 def fit_translator(
@@ -247,12 +239,18 @@ def _fit(
     budget: Budget,
     held_out: Batch | None,
     preview: Batch | None,
+    watch: Watch | None = None,
 ) -> None:
     plan = Plan(budget.steps, budget.minutes, config.seed, config.batch_size)
     engine = Engine(
-        fabric, net, stream, plan, run.folder, config.engine, held_out=held_out, preview=preview
-    )
-    engine.fit()
+        fabric, net, stream, plan, run.folder, config.engine,
+        held_out=held_out, preview=preview, watch=watch,
+    )  # fmt: skip
+    try:
+        engine.fit()
+    finally:
+        if fabric.is_global_zero:  # also of a training that was stopped, or that diverged
+            run.note(alarms=read_rows(run.folder / ALARMS), best=read_best(run.folder))
     if fabric.is_global_zero:
         run.finish(steps=engine.step)
     fabric.barrier()

@@ -180,18 +180,20 @@ def fill(path: Path, nets: Mapping[str, nn.Module], states: Mapping[str, State])
             raise _misfit(path, f"{name}: {' '.join(lines[1:3])}") from error
 
 
-def save_weights(path: Path, recipe: Recipe) -> None:
+def save_weights(path: Path, recipe: Recipe, facts: Mapping[str, Any] | None = None) -> None:
     """Write the networks that users sample from.
 
     Args:
-        path: ``weights.pt`` of a run.
+        path: ``weights.pt`` of a run, or ``weights_best.pt``.
         recipe: Holds the moving average (``Ema.recipe``).
+        facts: Plain values to keep with them.
 
     Raises:
         CheckpointError: If the disk refuses.
     """
     nets = {name: _on_cpu(recipe.get_submodule(name).state_dict()) for name in recipe.averaged}
-    write_tensors(path, {"recipe": type(recipe).__name__, "nets": nets})
+    content = {"recipe": type(recipe).__name__, "nets": nets}
+    write_tensors(path, content if facts is None else {**content, "facts": dict(facts)})
 
 
 def load_weights(path: Path, recipe: Recipe) -> None:

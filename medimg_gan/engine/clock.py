@@ -21,12 +21,14 @@ class Orders:
         elapsed: Seconds of training so far.
         save: Write a checkpoint now.
         stop: Save and stop now.
+        look: Look at samples now.
         again_at: The step at which to agree next.
     """
 
     elapsed: float
     save: bool
     stop: bool
+    look: bool
     again_at: int
 
 
@@ -60,16 +62,22 @@ class Clock:
         """A checkpoint was written just now."""
         self._saved = time.monotonic()
 
-    def agree(self, step: int) -> Orders:
-        """The orders after a step; every process calls this with the same steps."""
+    def agree(self, step: int, look: bool = False) -> Orders:
+        """The orders after a step; every process calls this with the same steps.
+
+        Args:
+            step: Steps done.
+            look: Whether this process would look at samples now; the main one's wish counts.
+        """
         if step < self._again_at:
-            return Orders(self.elapsed, save=False, stop=False, again_at=self._again_at)
+            return Orders(self.elapsed, False, False, False, again_at=self._again_at)
         now = time.monotonic()
         orders = self.fabric.broadcast(
             Orders(
                 elapsed=self._elapsed_before + now - self._started,
                 save=now - self._saved >= self.seconds_between_saves,
                 stop=self.interrupts.wanted,
+                look=look,
                 again_at=step + self._stride(step, now),
             )
         )

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from medimg_gan.console import Ticker, progress, say
 from medimg_gan.engine import ema, state
 from medimg_gan.engine.batches import MADE_AHEAD, Batches
 from medimg_gan.engine.checkpoint import Checkpoints, save_weights
 from medimg_gan.engine.clock import Clock
-from medimg_gan.engine.networks import only_training, set_up
+from medimg_gan.engine.networks import minimise, only_training, set_up
 from medimg_gan.engine.observer import (
     Averages,
     Speed,
     agree_on_buffers,
     critic_scores,
+    diverged,
     learning_rates,
     mean_over_processes,
     norm_of_weights,
@@ -34,6 +34,7 @@ from medimg_gan.errors import CheckpointError, DivergenceError
 from medimg_gan.files import clear_unfinished
 
 if TYPE_CHECKING:
+    from medimg_gan.engine.watch import Watch
     from medimg_gan.recipes.base import Phase, Recipe
     from medimg_gan.types import Batch, Stream
 
@@ -53,6 +54,7 @@ class Engine:
         settings: Schedule of checkpoints and figures.
         held_out: Images that training never sees, for the critics' scores; or None.
         preview: What ``recipe.preview`` is given; None for no sample grids.
+        watch: Looks at the samples of a noise recipe; None for none.
 
     Attributes:
         recipe: The trained recipe, its networks wrapped.
@@ -73,10 +75,11 @@ class Engine:
         *,
         held_out: Batch | None = None,
         preview: Batch | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.fabric, self.recipe, self.plan = fabric, recipe, plan
         recipe.images_per_step = plan.batch_size * fabric.world_size
-        self.folder, self.settings = folder, settings
+        self.folder, self.settings, self.watch = folder, settings, watch
         self.ema = ema.Ema(recipe)
         fabric.to_device(self.ema.recipe)
         self.networks = set_up(fabric, recipe.train())
@@ -147,8 +150,9 @@ class Engine:
                 batch = self.batches.take()
                 with autocast(self.fabric):
                     loss, logs = phase.loss(batch)
-                self._minimise(phase, loss)
-                self.averages.note({f"loss/{phase.name}": loss.detach(), **logs})
+                nets = [self.networks[name] for name in phase.trains]
+                norms = minimise(self.fabric, nets, loss, self.settings.clip_norm)
+                self.averages.note({f"loss/{phase.name}": loss.detach(), **logs, **norms})
 
     def resume(self) -> None:
         """Continue from the newest whole checkpoint of the folder, if there is one.
@@ -194,44 +198,36 @@ class Engine:
         self.clock.start(self.step, self.clock.elapsed)
         self.speed.start(self.step)
         title = f"training {type(self.recipe).__name__}"
+        ended = self.watch is not None and self.watch.start(self)
         with progress(title, self.plan.steps or 1) as ticker:
             ticker.start_at(self.step)
-            while self.progress < 1:
+            while self.progress < 1 and not ended:
                 self.run_step()
-                self._on_schedule(ticker)
+                ended = self._on_schedule(ticker)
                 if self.plan.minutes is not None:  # the number of steps is an estimate
                     ticker.expect(math.ceil(self.step / self.progress))
                 ticker.advance()
 
-    def _on_schedule(self, ticker: Ticker) -> None:
-        """Figures, pictures, checkpoint, stop: whichever is due after this step."""
-        orders = self.clock.agree(self.step)
+    def _on_schedule(self, ticker: Ticker) -> bool:
+        """Figures, pictures, look, checkpoint, stop: whichever is due; whether training is done."""
+        watch = self.watch
+        orders = self.clock.agree(self.step, look=watch is not None and watch.wanted())
         last = self.progress >= 1
         if last or self.step % self.settings.log_every == 0:
             self._write_figures(ticker)
         if last or self.step % self.settings.preview_every == 0:
             self._write_pictures()
+        if watch is not None and (last or watch.due(self.step, orders.look)):
+            last = watch.look(self) or last
         if last:
-            return  # ``fit`` saves, and only then heeds a wish to stop
+            return True  # ``fit`` saves, and only then heeds a wish to stop
         if orders.stop:
             say(f"stopping after step {self.step}: writing a checkpoint")
             self.save()
             raise KeyboardInterrupt
         if orders.save:
             self.save()
-
-    def _minimise(self, phase: Phase, loss: Tensor) -> None:
-        """zero_grad, backward, clip, step."""
-        nets = [self.networks[name] for name in phase.trains]
-        for net in nets:
-            net.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        for net in nets:
-            norm = net.gradient_norm()
-            if self.settings.clip_norm:
-                net.clip(self.settings.clip_norm, norm)
-            net.optimizer.step()
-            self.averages.note({f"gradient_norm/{net.name}": norm})
+        return False
 
     def _update_average(self, decay: float) -> None:
         self.ema.update({name: net.module for name, net in self.networks.items()}, decay)
@@ -268,11 +264,8 @@ class Engine:
         self.speed.leave_out(time.monotonic() - started)
 
     def _diverged(self, what: list[str]) -> DivergenceError:
-        last = self.checkpoints.last or "none was written yet"
-        return DivergenceError(
-            f"{self.folder}: training diverged by step {self.step}",
-            observed=f"not finite: {', '.join(what)}; last good checkpoint: {last}",
-            cause="a learning rate that is too high, or images outside [-1, 1]",
-            fix="pass --engine.precision 32-true or --engine.clip-norm 1 to continue from it, "
-            "or lower the learning rate and begin again with --restart True",
-        )
+        error = diverged(self.folder, self.step, what, self.checkpoints.last)
+        if self.tracker is not None:
+            observed = f"not finite: {', '.join(what)}"
+            self.tracker.ring(self.step, "divergence", observed, error.cause, error.fix)
+        return error

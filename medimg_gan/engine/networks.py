@@ -77,6 +77,29 @@ def set_up(fabric: Fabric, recipe: Recipe) -> dict[str, Network]:
     return networks
 
 
+def minimise(
+    fabric: Fabric, networks: Collection[Network], loss: Tensor, clip_norm: float
+) -> dict[str, Tensor]:
+    """zero_grad, backward, clip, step; the gradients' norms before they were clipped.
+
+    Args:
+        fabric: Launched.
+        networks: What learns.
+        loss: A scalar.
+        clip_norm: Largest norm of a network's gradient; 0 leaves gradients as they are.
+    """
+    for net in networks:
+        net.optimizer.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    norms = {}
+    for net in networks:
+        norms[f"gradient_norm/{net.name}"] = norm = net.gradient_norm()
+        if clip_norm:
+            net.clip(clip_norm, norm)
+        net.optimizer.step()
+    return norms
+
+
 @contextmanager
 def only_training(networks: Mapping[str, Network], trains: Collection[str]) -> Iterator[None]:
     """Freeze every network that is not named in ``trains``, for the length of the block."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from medimg_gan.engine.ema import Ema
 from medimg_gan.engine.networks import Network
+from medimg_gan.errors import DivergenceError
 
 if TYPE_CHECKING:
     from medimg_gan.recipes.base import Recipe
@@ -133,3 +135,24 @@ def refreshed(ema: Ema, recipe: Recipe, networks: Mapping[str, Network]) -> Reci
     """The averaged recipe, its critics up to date with the trained ones."""
     ema.refresh(recipe, {name: net.module for name, net in networks.items()})
     return ema.recipe
+
+
+def diverged(
+    folder: Path, step: int, not_finite: Sequence[str], last: Path | None
+) -> DivergenceError:
+    """The error of a training that went to infinity.
+
+    Args:
+        folder: The run's.
+        step: By which it was found.
+        not_finite: What is not.
+        last: The newest checkpoint.
+    """
+    return DivergenceError(
+        f"{folder}: training diverged by step {step}",
+        observed=f"not finite: {', '.join(not_finite)}; "
+        f"last good checkpoint: {last or 'none was written yet'}",
+        cause="a learning rate that is too high, or images outside [-1, 1]",
+        fix="pass --engine.precision 32-true or --engine.clip-norm 1 to continue from it, "
+        "or lower the learning rate and begin again with --restart True",
+    )

@@ -21,6 +21,11 @@ class EngineConfig:
         log_every: Steps between two rows of figures; the finite check goes with them.
         preview_every: Steps between two sample grids.
         clip_norm: Largest gradient norm of a network; 0 leaves gradients as they are.
+        watch_every: Steps between two looks at the samples of a GAN from noise (distances,
+            diversity, copies, alarms, best weights); a training bounded by minutes looks as often
+            as a twentieth of its time allows instead. 0 never looks.
+        watch_features: Extractors of the looks, as evaluate names them; the first one's kernel
+            distance chooses the best weights.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -31,6 +36,8 @@ class EngineConfig:
     log_every: int = 50
     preview_every: int = 500
     clip_norm: float = 0.0
+    watch_every: int = 1000
+    watch_features: tuple[str, ...] = ("efficientnet-lite0",)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -43,11 +50,13 @@ class EngineConfig:
                 raise ConfigError(
                     f"engine.{name} must be at least 1", observed=f"found {getattr(self, name)}"
                 )
-        for name in ("checkpoint_minutes", "clip_norm"):
+        for name in ("checkpoint_minutes", "clip_norm", "watch_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"engine.{name} must not be negative", observed=f"found {getattr(self, name)}"
                 )
+        if not self.watch_features:
+            raise ConfigError("engine.watch_features: name at least one extractor")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a training leaves to look at: figures (TensorBoard, ``metrics.jsonl``) and sample grids."""
+"""What a training leaves to look at: figures (TensorBoard, ``metrics.jsonl``), grids, alarms."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torch.utils.tensorboard.writer import SummaryWriter
 from torchvision.utils import make_grid, save_image
 
+from medimg_gan.engine.alarms import Alarm, Alarms
+from medimg_gan.engine.rows import forget_after, read_rows
 from medimg_gan.errors import RunError
 from medimg_gan.files import written_aside
 from medimg_gan.recipes.base import PREVIEW_COLUMNS
@@ -27,13 +29,17 @@ PADDING = 2
 class Tracker:
     """Writes figures and pictures of one training; for the main process.
 
-    Figures of steps after ``step`` (written by a part of the training that was killed before it
-    could save) are removed, so that no step appears twice.
+    Figures and alarms of steps after ``step`` (written by a part of the training that was killed
+    before it could save) are removed, so that none appears twice.
 
     Args:
-        folder: The run's; gets ``metrics.jsonl``, ``samples/`` and ``tensorboard/``.
+        folder: The run's; gets ``metrics.jsonl``, ``alarms.jsonl``, ``samples/`` and
+            ``tensorboard/``.
         step: Where the training begins or continues.
         settings: Hyper-parameters to show.
+
+    Attributes:
+        alarms: Judge every row of figures.
     """
 
     def __init__(self, folder: Path, step: int, settings: Mapping[str, Any]) -> None:
@@ -41,12 +47,13 @@ class Tracker:
         self.path = folder / METRICS
         folder.mkdir(parents=True, exist_ok=True)
         forget_after(self.path, step)
+        self.alarms = Alarms(folder, step, read_rows(self.path))
         self.file = self.path.open("a", encoding="utf-8")
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         self.board.add_text("settings", _as_table(settings), 0)
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one row; a value that is not finite becomes null."""
+        """Write one row and judge it; a value that is not finite becomes null."""
         finite = {
             name: round_figure(value) if math.isfinite(value) else None
             for name, value in values.items()
@@ -56,25 +63,34 @@ class Tracker:
             self.file.flush()
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
+            for alarm in self.alarms.see(step, finite):
+                self._show(alarm)
 
-    def pictures(self, step: int, images: Mapping[str, Tensor]) -> Path:
+    def ring(self, step: int, name: str, observed: str, cause: str, fix: str) -> None:
+        """Set off an alarm that no figure does."""
+        with full_disk_explained(self.folder):
+            self._show(self.alarms.ring(step, name, observed, cause, fix))
+
+    def pictures(self, step: int, images: Mapping[str, Tensor], kind: str = "preview") -> Path:
         """Write the stacks of a preview to TensorBoard, and as one PNG.
 
         Args:
             step: Steps done.
             images: Name -> (N, C, H, W) in [-1, 1]. A single stack is laid out in rows of
                 ``PREVIEW_COLUMNS``; of several, each is a row, so that columns can be compared.
+            kind: What they are: their tag in TensorBoard.
 
         Returns:
-            The PNG, ``samples/step_000500.png``.
+            The PNG, ``samples/step_000500.png``; its name begins with ``kind`` for other kinds.
         """
         columns = PREVIEW_COLUMNS if len(images) == 1 else max(map(len, images.values()))
         grids = {name: grid(stack, columns) for name, stack in images.items()}
         for name, picture in grids.items():
-            self.board.add_image(f"preview/{name}", picture, step)
+            self.board.add_image(f"{kind}/{name}", picture, step)
         widest = max(picture.shape[2] for picture in grids.values())
         rows = [F.pad(picture, (0, widest - picture.shape[2])) for picture in grids.values()]
-        path = self.folder / "samples" / f"step_{step:06d}.png"
+        prefix = "" if kind == "preview" else f"{kind}_"
+        path = self.folder / "samples" / f"{prefix}step_{step:06d}.png"
         with full_disk_explained(self.folder), written_aside(path) as aside:
             save_image(torch.cat(rows, dim=1), aside)
             self.board.flush()
@@ -84,6 +100,9 @@ class Tracker:
         """Write out what is pending."""
         self.file.close()
         self.board.close()
+
+    def _show(self, alarm: Alarm) -> None:
+        self.board.add_text("alarms", f"**{alarm.name}**: {alarm.words}", alarm.step)
 
 
 def grid(images: Tensor, columns: int) -> Tensor:
@@ -99,22 +118,6 @@ def grid(images: Tensor, columns: int) -> Tensor:
     middle = images.shape[1] // 2
     shown = images[:, middle : middle + 1].detach().float().cpu().clamp(-1, 1)
     return make_grid((shown + 1) / 2, nrow=columns, padding=PADDING)
-
-
-def forget_after(path: Path, step: int) -> None:
-    """Drop the rows of a ``metrics.jsonl`` that lie after ``step``, and a half-written last row."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if row["step"] <= step:
-            kept.append(line + "\n")
-    with written_aside(path) as aside:
-        aside.write_text("".join(kept), encoding="utf-8")
 
 
 @contextmanager

@@ -84,6 +84,10 @@ def test_damaged_checkpoints_stop_both(two):
         assert "no checkpoint is whole" in rank["all_damaged"]
 
 
+def test_a_plateau_seen_by_one_process_stops_both(two):
+    assert [rank["stopped_early"] for rank in two[1]] == [(12, False), (12, True)]
+
+
 def test_only_the_main_process_writes(two):
     folder, _ = two
     lines = (folder / "resumed" / "b" / "metrics.jsonl").read_text().splitlines()

@@ -11,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from toy_gan import FABRIC, Signalling, toy_engine
 
 from medimg_gan.engine.observer import Averages, Speed
-from medimg_gan.engine.tracker import Tracker, forget_after, grid
+from medimg_gan.engine.rows import forget_after
+from medimg_gan.engine.tracker import Tracker, grid
 from medimg_gan.errors import RunError
 
 

@@ -13,6 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from large_batch import end_of_every_recipe
 from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
+from watched_gan import WatchedConfig, watched_engine
 
 from medimg_gan.engine import clock
 from medimg_gan.engine.loop import Engine
@@ -79,6 +80,14 @@ REMEDIES = {
 }  # fmt: skip
 
 
+def stopped_early(fabric, folder):
+    """Only the first process looks at samples; both stop on the plateau that it finds."""
+    config = WatchedConfig(generator_rate=0.0)
+    engine = watched_engine(folder, config, steps=40, every=4, patience=2, fabric=fabric)
+    engine.fit()
+    return engine.step, engine.watch.reference is None
+
+
 def recipe_batch(position):
     random = torch.Generator().manual_seed(position)
     names = ("image", "source", "target")
@@ -123,6 +132,7 @@ def main(folder):
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
         "all_damaged": all_damaged(fabric, folder / "all_damaged"),
+        "stopped_early": stopped_early(fabric, folder / "stopped_early"),
         "adapted": adapted(fabric, folder / "adapted"),
         "recipes": every_recipe(fabric, folder / "recipes"),
         "halves": end_of_every_recipe(fabric, folder / "halves"),

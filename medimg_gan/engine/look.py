@@ -1,0 +1,254 @@
+"""One look at a generator: its images beside held-out and training slices, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from medimg_gan.metrics.images import LIVE, PIXELS, ImageSet, Score, compare
+from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
+from medimg_gan.recipes.base import NoiseRecipe, device_of
+
+if TYPE_CHECKING:
+    from medimg_gan.metrics.features import Extractor
+    from medimg_gan.types import Batch, FloatArray, IntArray
+
+CHUNK = 32
+"""Images at once through the generator and the critic."""
+SEARCHED_SIDE = 64
+"""Neighbours are sought among slices of at most this side, where copies show as well."""
+SHOWN = 8
+"""Columns of the strip of neighbours."""
+FEWEST_OF_CLASS = 4
+"""Images below which a class has no diversity of its own."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real slices that samples are held against.
+
+    Attributes:
+        held_out: Slices that training never sees (or, if not ``unseen``, that it does).
+        training: As many training slices, of the same classes.
+        searched: (T, 1, h, w) training slices among which neighbours are sought, :func:`shrunk`.
+        extractors: By name; the first one's kernel distance chooses the best weights.
+        unseen: Whether ``held_out`` are other patients' than the training's.
+    """
+
+    held_out: Batch
+    training: Batch
+    searched: FloatArray
+    extractors: Mapping[str, Extractor]
+    unseen: bool = True
+
+
+class Looker:
+    """Figures of a generator against one reference, always from the same noise.
+
+    Args:
+        reference: Real slices.
+        classes: Names of the classes that the generator can be asked for.
+        seed: Of the noise.
+    """
+
+    def __init__(self, reference: Reference, classes: tuple[str, ...], seed: int) -> None:
+        self.reference, self.classes, self.seed = reference, classes, seed
+        images = reference.held_out["image"]
+        numbers = reference.held_out["label"] if classes else torch.zeros(len(images))
+        self.labels: IntArray = numbers.numpy().astype(np.int64)
+
+    def figures(self, recipe: NoiseRecipe) -> dict[str, float]:
+        """How samples compare with held-out slices, how varied they are, how near to training.
+
+        Args:
+            recipe: ``Ema.recipe``, refreshed.
+
+        Returns:
+            ``live/...``, and ``floor/...``: the same of training slices in place of samples.
+        """
+        made, again = self._sampled(recipe)
+        scores = compare(self._real, self._described(made), LIVE)
+        found = _named(scores, "live") | _named(self._floor, "floor")
+        alike, usual = (found.get(f"{kind}/similarity_{PIXELS}") for kind in ("live", "floor"))
+        if alike is not None and usual is not None and usual < 1:
+            found["live/variety"] = (1 - alike) / (1 - usual)
+        found |= self._diversity(made, again)
+        if self.reference.unseen:
+            found |= self._nearness(made) | self._critic(recipe)
+        return found
+
+    def strip(self, samples: Tensor) -> dict[str, Tensor]:
+        """Some of the samples (N, C, H, W), each above its nearest training slice and distance."""
+        chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
+        shown = shrunk(_middle(samples[chosen]))
+        distances, indices = nearest(shown, self.reference.searched)
+        neighbours = self.reference.searched[indices]
+        numbers = np.stack([_written(f"{d:.3f}", shown.shape[-1]) for d in distances])
+        rows = {"sample": shown, "neighbour": neighbours, "distance": numbers}
+        return {name: torch.from_numpy(row).float() for name, row in rows.items()}
+
+    @torch.no_grad()
+    def _sampled(self, recipe: NoiseRecipe) -> tuple[FloatArray, FloatArray]:
+        """Two samples for every held-out slice, of its condition, from different noise."""
+        random = torch.Generator().manual_seed(self.seed)
+        count = len(self.labels)
+        noise = torch.randn(2, count, recipe.latent, generator=random).to(device_of(recipe))
+        one, other = (
+            np.concatenate([
+                _middle(recipe.sample_like(part, some).clamp(-1, 1))
+                for part, some in zip(_parts(self.reference.held_out, recipe), each.split(CHUNK),
+                                      strict=True)
+            ])
+            for each in noise
+        )  # fmt: skip
+        return one, other
+
+    def _described(self, images: FloatArray) -> ImageSet:
+        features = {name: of(images) for name, of in self.reference.extractors.items()}
+        return ImageSet({PIXELS: images, **features}, self.labels)
+
+    @cached_property
+    def _real(self) -> ImageSet:
+        return self._described(_middle(self.reference.held_out["image"]))
+
+    @cached_property
+    def _floor(self) -> list[Score]:
+        """What training slices, which are real, score in place of samples."""
+        return compare(self._real, self._described(_middle(self.reference.training["image"])), LIVE)
+
+    @cached_property
+    def _real_spread(self) -> dict[int, float]:
+        """Class -> mean distance between two held-out slices of it."""
+        images, spread = self._real.spaces[PIXELS], {}
+        for label in np.unique(self.labels):
+            members = images[self.labels == label]
+            if len(members) >= FEWEST_OF_CLASS:
+                pairs = np.array(list(combinations(range(len(members)), 2)))
+                one, other = members[pairs[:, 0]], members[pairs[:, 1]]
+                spread[int(label)] = float(_distances(one, other).mean())
+        return spread
+
+    def _diversity(self, made: FloatArray, again: FloatArray) -> dict[str, float]:
+        """Distance between two samples of one condition, over that of two real ones of a class.
+
+        The two samples differ in their noise alone, so it is 0 for a generator that ignores it,
+        whatever else it is conditioned on.
+        """
+        distances = _distances(made, again)
+        parts = {
+            label: float(distances[self.labels == label].mean()) / max(spread, 1e-9)
+            for label, spread in self._real_spread.items()
+        }
+        if not parts:
+            return {}
+        found = {"live/diversity": float(np.mean(list(parts.values())))}
+        for label, part in parts.items() if self.classes else ():
+            found[f"live/diversity/{self.classes[label]}"] = part
+        return found
+
+    @cached_property
+    def _usual(self) -> FloatArray:
+        """Distances of held-out slices to their nearest training slices."""
+        return nearest(shrunk(self._real.spaces[PIXELS]), self.reference.searched)[0]
+
+    def _nearness(self, made: FloatArray) -> dict[str, float]:
+        """Are samples nearer to training slices than new patients' slices are?
+
+        ``too_close`` is what ``evaluate`` reports. Samples without the noise of real slices are
+        somewhat nearer to anything; copies are far nearer, which the other two ask for.
+        """
+        distances = nearest(shrunk(made), self.reference.searched)[0]
+        limit = float(np.quantile(self._usual, COPY_QUANTILE))
+        return {
+            "live/nearness": float(np.median(distances) / max(np.median(self._usual), 1e-9)),
+            "live/too_close": float((distances < limit).mean()),
+            "live/copies": float((distances < limit / 2).mean()),
+        }
+
+    @torch.no_grad()
+    def _critic(self, recipe: NoiseRecipe) -> dict[str, float]:
+        """How well the critic tells training and held-out slices from fakes, and its overfitting.
+
+        That is (E[D(train)] - E[D(held-out)]) / (E[D(train)] - E[D(fake)]) (Karras 2020, ADA,
+        eq. 1): 0 without, 1 when held-out slices look as false as fakes.
+        """
+        trained, held_out = (
+            _mean_scores(recipe, batch)
+            for batch in (self.reference.training, self.reference.held_out)
+        )
+        if "critic/accuracy" not in trained:
+            return {}
+        found = {
+            "live/critic_accuracy": trained["critic/accuracy"],
+            "live/critic_accuracy_held_out": held_out["critic/accuracy"],
+        }
+        gap = trained["critic/real"] - trained["critic/fake"]
+        if gap > 0:
+            found["live/critic_overfitting"] = (
+                trained["critic/real"] - held_out["critic/real"]
+            ) / gap
+        return found
+
+
+def shrunk(images: FloatArray) -> FloatArray:
+    """Images (N, C, H, W) at :data:`SEARCHED_SIDE` pixels at most, by the mean of blocks."""
+    count, channels, side, _ = images.shape
+    factor = max(1, side // SEARCHED_SIDE)
+    blocks = images.reshape(count, channels, side // factor, factor, side // factor, factor)
+    return blocks.mean(axis=(3, 5))
+
+
+def _middle(images: Tensor) -> FloatArray:
+    """(N, 1, H, W) on the host: of adjacent slices the middle one."""
+    middle = images.shape[1] // 2
+    return images[:, middle : middle + 1].detach().float().cpu().numpy()
+
+
+def _parts(batch: Batch, recipe: NoiseRecipe) -> list[Batch]:
+    """The batch in chunks, on the recipe's device."""
+    device, count = device_of(recipe), len(batch["image"])
+    return [
+        {name: values[begin : begin + CHUNK].to(device) for name, values in batch.items()}
+        for begin in range(0, count, CHUNK)
+    ]
+
+
+def _mean_scores(recipe: NoiseRecipe, batch: Batch) -> dict[str, float]:
+    parts = _parts(batch, recipe)
+    weights = np.array([len(part["image"]) for part in parts])
+    scores = [recipe.scores(part) for part in parts]
+    return {
+        name: float(np.average([float(one[name]) for one in scores], weights=weights))
+        for name in scores[0]
+    }
+
+
+def _distances(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Root-mean-square pixel distances (N,) between pairs."""
+    return np.sqrt(((one - other) ** 2).mean(axis=(1, 2, 3)))
+
+
+def _named(scores: list[Score], kind: str) -> dict[str, float]:
+    """Scores as figures: ``live/kid_efficientnet-lite0``, and ``..._error`` where there is one."""
+    found = {}
+    for score in scores:
+        if score.value is not None:
+            found[f"{kind}/{score.metric}_{score.space}"] = score.value
+        if score.standard_error is not None:
+            found[f"{kind}/{score.metric}_{score.space}_error"] = score.standard_error
+    return found
+
+
+def _written(text: str, side: int) -> FloatArray:
+    """A picture (1, side, side) in [-1, 1] that shows ``text``."""
+    picture = Image.new("L", (side, side))
+    ImageDraw.Draw(picture).text((2, side // 2 - 6), text, fill=255)
+    return np.asarray(picture, np.float32)[None] / 127.5 - 1
