@@ -163,7 +163,8 @@ def _learn(name: str, values: FloatArray, groups: list[FloatArray]) -> Number:
         for group in groups
     ]
     tidy = [tuple(_tidy(value) for value in one) for one in deciles]
-    return Number(name, _tidy(low), _tidy(high), tuple(tidy))
+    whole = bool((values == np.round(values)).all())
+    return Number(name, _tidy(low), _tidy(high), tuple(tidy), whole)
 
 
 def _round_step(least: float) -> float:

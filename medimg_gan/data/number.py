@@ -26,18 +26,20 @@ class Number:
         name: As asked for.
         low, high: 1st and 99th percentile, rounded outwards; standardised to -1 and 1.
         deciles: 11 rounded values, from low to high, for each class (one row without classes).
+        whole: Whether training slices have whole numbers only; then no other is drawn.
     """
 
     name: str
     low: float
     high: float
     deciles: tuple[tuple[float, ...], ...]
+    whole: bool = False
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Number:
         """From what a manifest keeps of ``dataclasses.asdict``."""
         deciles = tuple(tuple(of_class) for of_class in plain["deciles"])
-        return cls(plain["name"], plain["low"], plain["high"], deciles)
+        return cls(plain["name"], plain["low"], plain["high"], deciles, plain["whole"])
 
     def standardised(self, values: FloatArray) -> FloatArray:
         """Values in the column's own unit -> float32, linear, bounded by ``FURTHEST``."""
@@ -51,7 +53,8 @@ class Number:
             label: Class number, 0 without classes.
             uniform: Any shape, in [0, 1].
         """
-        return np.interp(uniform, np.linspace(0, 1, 11), self.deciles[label])
+        values = np.interp(uniform, np.linspace(0, 1, 11), self.deciles[label])
+        return np.round(values) if self.whole else values
 
 
 def standardised(numbers: tuple[Number, ...], values: FloatArray) -> FloatArray:

@@ -166,6 +166,15 @@ def test_numbers_are_drawn_as_in_the_training_slices_of_the_class():
     assert not np.array_equal(draw_numbers((AGE, HEIGHT), labels, seed=2), values)
 
 
+def test_of_two_kinds_nothing_between_is_drawn():
+    (kind,) = learnt("age", scans=volumes(("0", "1", "1", "0", "1")))
+    drawn = draw_numbers((kind,), np.zeros(500, int), seed=0)
+    assert set(drawn[:, 0]) == {0, 1}
+    assert 0.5 < drawn.mean() < 0.8
+    (height,) = learnt("position")
+    assert len(np.unique(draw_numbers((height,), np.zeros(50, int), seed=0))) == 50
+
+
 def test_a_fixed_number_leaves_the_others_as_they_were():
     labels = np.zeros(5, int)
     values, fixed = (draw_numbers((AGE, HEIGHT), labels, 0, at) for at in ({}, {"age": 33}))
