@@ -265,16 +265,15 @@ def test_a_run_brings_its_own_chain_and_standard_scale(run):
 
 def test_a_run_brings_its_numbers(run):
     facts = {**FACTS, "spec": {**FACTS["spec"], "numbers": ["age"]}}
-    facts["numbers"] = [
-        {"name": "age", "low": 20.0, "high": 80.0, "deciles": [[20.0] * 11] * 2, "whole": True}
-    ]
+    known = Number("age", 20.0, 80.0, ((20.0,) * 11,) * 2, whole=True)
+    facts["numbers"] = [asdict(known)]
     write_json(run / "manifest.json", facts)
     with pytest.raises(CheckpointError, match="set of conditions"):
         load_run(run)  # the weights are of a GAN without numbers
     save_weights(run / "weights.pt", build_recipe(facts))
     generator = load_run(run)
     assert isinstance(generator, Generator)
-    assert generator.numbers == (age,)
+    assert generator.numbers == (known,)
     one, other = (generator.sample_encoded(2, "a", numbers={"age": age}) for age in (20, 80))
     assert np.abs(one - other).mean() > 1e-4
 
