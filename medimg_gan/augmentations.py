@@ -1,8 +1,11 @@
 """Differentiable augmentation of what the critic sees (DiffAugment, Zhao 2020).
 
 Real and fake images pass it in the critic's phase and in the generator's, so the critic cannot
-learn the training images by heart and the generator does not learn the augmentation. Geometry
-only: intensities of calibrated data (HU) carry meaning.
+learn the training images by heart and the generator does not learn the augmentation. The latter
+needs that every operation leaves some images alone (Karras 2020, sec. 3.1: a chance below 0.8).
+
+Geometry suits every image. Brightness and contrast are for arbitrary units only: intensities of
+calibrated data (HU) carry meaning. They keep the background and the range.
 """
 
 from __future__ import annotations
@@ -15,47 +18,65 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BACKGROUND = -1.0
-"""What moves in from outside the picture: air, no signal, a collimated border."""
+"""What moves in from outside the picture, and fills what is cut out: air, no signal, a border."""
 
 
 @dataclass(frozen=True)
 class DiffAugment:
-    """Random shift, zoom, rotation and, where it is allowed, mirror; anew for every image.
+    """Random changes of every image, anew each time, from torch's global random state.
 
-    One resampling for the whole batch, bilinear, from torch's global random state.
+    Four operations, each with a chance of its own: geometry (shift, zoom, rotation and, where it
+    is allowed, mirror in one bilinear resampling), brightness, contrast, and a square cut out. An
+    operation of size 0 is left out. Nothing waits for the device.
 
     Attributes:
-        probability: Chance that an image is transformed at all, in [0, 1].
-        mirror: Whether half of the transformed images are flipped left to right.
+        probability: Chance of each operation for each image, in [0, 1]; a tensor if it changes.
+        mirror: Whether half of the moved images are flipped left to right.
         shift: Largest shift, as a share of the side (DiffAugment: 1/8).
         zoom: Largest change of size, as a share of it.
         degrees: Largest rotation.
+        brightness: Largest loss of brightness, as a share of it.
+        contrast: Largest change of the slope at the background, as a share of it.
+        cutout: Side of the square cut out, as a share of the picture's (DiffAugment: 1/2). Its
+            centre is anywhere in the picture.
     """
 
-    probability: float
+    probability: float | Tensor
     mirror: bool = False
     shift: float = 0.125
     zoom: float = 0.1
     degrees: float = 8.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    cutout: float = 0.0
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) in [-1, 1] -> same shape and range, float32; gradients pass."""
-        if self.probability <= 0:
+        if not isinstance(self.probability, Tensor) and self.probability <= 0:
             return images
-        count, _, height, width = images.shape
-        matrix = self._matrices(count, height / width).to(images.device)
-        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-        above_background = images.float() - BACKGROUND
-        moved = F.grid_sample(
-            above_background, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-        )
-        return moved + BACKGROUND
+        above = self._moved(images.float() - BACKGROUND)
+        if self.brightness:
+            above = above * (1 - self.brightness * self._drawn(above))
+        if self.contrast:
+            above = _bent(above, self._slopes(above))
+        if self.cutout:
+            above = above * self._kept(above)
+        return above + BACKGROUND
 
-    def _matrices(self, count: int, aspect: float) -> Tensor:
+    def _moved(self, above: Tensor) -> Tensor:
+        grid = F.affine_grid(self._matrices(above), list(above.shape), align_corners=False)
+        return F.grid_sample(
+            above, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+
+    def _matrices(self, images: Tensor) -> Tensor:
         """One matrix (2, 3) per image that maps output coordinates in [-1, 1] to input ones."""
-        uniform = torch.rand(count, 4) * 2 - 1
-        active = (torch.rand(count) < self.probability).float()
-        flip = 1 - 2 * active * (torch.rand(count) < 0.5) if self.mirror else torch.ones(count)
+        count, aspect, device = len(images), images.shape[-2] / images.shape[-1], images.device
+        uniform = torch.rand(count, 4, device=device) * 2 - 1
+        active = self._active(images)
+        flip = torch.ones(count, device=device)
+        if self.mirror:
+            flip = flip - 2 * active * (torch.rand(count, device=device) < 0.5)
         angle = active * uniform[:, 0] * math.radians(self.degrees)
         scale = torch.exp(active * uniform[:, 1] * math.log1p(self.zoom))
         shift = 2 * self.shift * active[:, None] * uniform[:, 2:]
@@ -65,3 +86,37 @@ class DiffAugment:
             torch.stack([sine / aspect, cosine, shift[:, 1]], dim=1),
         ]
         return torch.stack(rows, dim=1)
+
+    def _slopes(self, images: Tensor) -> Tensor:
+        """Slopes at the background (N, 1, 1, 1), even on a logarithmic scale; 1 changes nothing."""
+        uniform = torch.rand(len(images), 1, 1, 1, device=images.device) * 2 - 1
+        exponent = self._active(images).view(-1, 1, 1, 1) * uniform
+        return torch.exp(exponent * math.log1p(self.contrast))
+
+    def _kept(self, images: Tensor) -> Tensor:
+        """0 inside the square, 1 elsewhere, (N, 1, H, W)."""
+        count, _, height, width = images.shape
+        centre = torch.rand(2, count, 1, 1, 1, device=images.device) * 2 - 1
+        rows = torch.linspace(-1, 1, height, device=images.device).view(1, 1, -1, 1)
+        columns = torch.linspace(-1, 1, width, device=images.device)
+        inside = (rows - centre[0]).abs() < self.cutout
+        inside = inside & ((columns - centre[1]).abs() < self.cutout)
+        return 1 - self._active(images).view(-1, 1, 1, 1) * inside
+
+    def _drawn(self, images: Tensor) -> Tensor:
+        """Uniform in [0, 1] for the images that an operation takes, else 0; (N, 1, 1, 1)."""
+        uniform = torch.rand(len(images), device=images.device)
+        return (self._active(images) * uniform).view(-1, 1, 1, 1)
+
+    def _active(self, images: Tensor) -> Tensor:
+        """1 for the images that an operation takes, else 0; (N,)."""
+        return (torch.rand(len(images), device=images.device) < self.probability).float()
+
+
+def _bent(above: Tensor, slope: Tensor) -> Tensor:
+    """A tone curve from 0 to 0 and from 2 to 2 with a given slope at 0 (Schlick 1994, "bias").
+
+    Like a gamma, but its slope is finite everywhere, so that gradients of background are.
+    """
+    share = above / 2
+    return above * slope / (1 - share + slope * share)

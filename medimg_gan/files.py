@@ -32,6 +32,13 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes were writing aside, in a folder that nobody else writes to."""
+    for aside in folder.rglob(".????????.*"):  # as tempfile names them
+        if aside.is_file():
+            aside.unlink()
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """The same as :func:`written_aside`, with errors for users.

@@ -1,4 +1,4 @@
-"""Adversarial losses and penalties, each with its equation.
+"""Adversarial losses, penalties and remedies against collapse, each with its equation.
 
 Scores are whatever a critic returns, (N,) or a map (N, 1, h, w); larger means more real. Every
 function returns a scalar.
@@ -6,7 +6,8 @@ function returns a scalar.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +39,90 @@ def relativistic(ahead: Tensor, behind: Tensor) -> Tensor:
 def least_squares(scores: Tensor, wanted: float) -> Tensor:
     """``(D(x) - wanted)^2``: 1 for real, 0 for fake (Mao 2017, eq. 2; Zhu 2017, sec. 4)."""
     return (scores - wanted).square().mean()
+
+
+def least_squares_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """``(D(x) - 1)^2 / 2 + D(G(z))^2 / 2`` (Mao 2017, eq. 9)."""
+    return (least_squares(real, 1.0) + least_squares(fake, 0.0)) / 2
+
+
+def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """``max(0, 1 - D(x)) + max(0, 1 + D(G(z)))`` (Lim & Ye 2017; Miyato 2018, eq. 16)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """``D(G(z)) - D(x)`` (Arjovsky 2017, eq. 2); the critic's slope is another's to bound."""
+    return fake.mean() - real.mean()
+
+
+class Game(NamedTuple):
+    """What either side minimises.
+
+    Attributes:
+        critic: (scores of real images, scores of fakes) -> loss of the critic.
+        generator: (scores of fakes, scores of real images) -> loss of the generator.
+    """
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+
+
+GAMES = {
+    "relativistic": Game(relativistic, relativistic),
+    "non-saturating": Game(non_saturating_critic, lambda fake, _: non_saturating_generator(fake)),
+    "least-squares": Game(least_squares_critic, lambda fake, _: least_squares(fake, 1.0) / 2),
+    "hinge": Game(hinge_critic, lambda fake, _: -fake.mean()),
+    "wasserstein": Game(wasserstein_critic, lambda fake, _: -fake.mean()),
+}
+"""The adversarial losses by name; only the relativistic one looks at real scores for both sides."""
+
+
+def lecam(real: Tensor, fake: Tensor, real_average: Tensor, fake_average: Tensor) -> Tensor:
+    """``max(0, D(x) - a_F)^2 + max(0, a_R - D(G(z)))^2`` (Tseng 2021, eq. 3 and its code).
+
+    It bounds how far the critic tells real from fake, above all where data are few. A relativistic
+    critic's scores have no zero: a constant on all of them changes nothing. Scores and their
+    averages share that constant, so here as there the term bounds the lead of real over fake;
+    beyond that it only stills a drift of the constant, which the averages follow late.
+
+    Args:
+        real: Scores of real images.
+        fake: Scores of fakes.
+        real_average: a_R, moving average of the scores of real images, a scalar.
+        fake_average: a_F, moving average of the scores of fakes, a scalar.
+    """
+    return F.relu(real - fake_average).square().mean() + F.relu(real_average - fake).square().mean()
+
+
+def consistency(scores: Tensor, moved: Tensor) -> Tensor:
+    """``(D(x) - D(T(x)))^2`` (Zhang 2020, eq. 3; Zhao 2020 "bCR", for fakes as well).
+
+    Args:
+        scores: Of images as they are.
+        moved: Of the same images, transformed in a way that does not change what they show.
+    """
+    return (scores - moved).square().mean()
+
+
+def feature_distance(fake: Tensor, real: Tensor) -> Tensor:
+    """``|E f(x) - E f(G(z))|^2``, feature matching (Salimans 2016, sec. 3.1).
+
+    Args:
+        fake: Features (N, K) of fakes.
+        real: Features (M, K) of real images; they get no gradient.
+    """
+    return (fake.mean(dim=0) - real.detach().mean(dim=0)).square().sum()
+
+
+Terms = dict[str, tuple[float, Tensor]]
+"""The parts of a loss by the names under which they are plotted: weight and value of each."""
+
+
+def weighted(terms: Terms) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """The weighted sum, and each part without its weight for the plots."""
+    total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+    return total, {name: value.detach() for name, (_, value) in terms.items()}
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:

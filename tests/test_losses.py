@@ -88,6 +88,77 @@ def test_adversarial_losses_at_values_computed_by_hand():
     assert losses.least_squares(real, 0.0).item() == pytest.approx(5.0)  # (1 + 9) / 2
 
 
+@pytest.mark.parametrize(
+    ("name", "critic", "generator"),
+    [
+        # Real scores 2 and 0, fakes -2 and 0.5.
+        ("hinge", (0 + 1) / 2 + (0 + 1.5) / 2, 0.75),
+        ("wasserstein", -0.75 - 1, 0.75),
+        ("least-squares", (1 + 1) / 4 + (4 + 0.25) / 4, (9 + 0.25) / 4),
+        ("relativistic", None, None),
+        ("non-saturating", None, None),
+    ],
+)
+def test_games_at_values_computed_by_hand(name, critic, generator):
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 0.5])
+    log = math.log
+    if name == "relativistic":  # real ahead by 4 and -0.5
+        critic = (log(1 + math.exp(-4)) + log(1 + math.exp(0.5))) / 2
+        generator = (log(1 + math.exp(4)) + log(1 + math.exp(-0.5))) / 2
+    if name == "non-saturating":
+        critic = (log(1 + math.exp(-2)) + log(2)) / 2
+        critic += (log(1 + math.exp(-2)) + log(1 + math.exp(0.5))) / 2
+        generator = (log(1 + math.exp(2)) + log(1 + math.exp(-0.5))) / 2
+    game = losses.GAMES[name]
+    assert game.critic(real, fake).item() == pytest.approx(critic, rel=1e-5)
+    assert game.generator(fake, real).item() == pytest.approx(generator, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", losses.GAMES)
+def test_either_side_of_a_game_pulls_the_scores_its_own_way(name):
+    real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    losses.GAMES[name].critic(real, fake).backward()
+    assert (real.grad < 0).all()  # a descent raises the scores of real images
+    assert (fake.grad >= 0).all()
+    fake.grad = None
+    losses.GAMES[name].generator(fake, real.detach()).backward()
+    assert (fake.grad < 0).all()
+
+
+def test_lecam_by_hand():
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([-3.0, 1.0])
+    # a_R = 0.5, a_F = -0.5: leads of real 2.5 and 0, of fake behind 3.5 and 0.
+    found = losses.lecam(real, fake, torch.tensor(0.5), torch.tensor(-0.5))
+    assert found.item() == pytest.approx((2.5**2 + 3.5**2) / 2)
+
+
+def test_lecam_does_not_see_a_constant_that_scores_and_averages_share():
+    scores = torch.randn(4, 8).unbind()
+    averages = torch.tensor(0.3), torch.tensor(-0.2)
+    found = [
+        losses.lecam(scores[0] + c, scores[1] + c, *(average + c for average in averages)).item()
+        for c in (0.0, 7.0)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_consistency_and_feature_distance_by_hand():
+    one, other = torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])
+    assert losses.consistency(one, one).item() == 0
+    assert losses.consistency(one, other).item() == pytest.approx(2.0)  # (0 + 4) / 2
+    fake, real = torch.tensor([[0.0, 0.0], [2.0, 4.0]]), torch.tensor([[1.0, 2.0]] * 3)
+    assert losses.feature_distance(fake, real).item() == 0  # the means agree
+    assert losses.feature_distance(fake, real + 1).item() == pytest.approx(2.0)  # 1 + 1
+
+
+def test_weighted_terms_are_plotted_without_their_weights():
+    one, other = torch.tensor(2.0, requires_grad=True), torch.tensor(3.0)
+    total, logs = losses.weighted({"a": (1.0, one), "b": (0.5, other)})
+    assert total.item() == 3.5
+    assert {name: value.item() for name, value in logs.items()} == {"a": 2.0, "b": 3.0}
+    assert not logs["a"].requires_grad
+
+
 def test_relativistic_loss_sees_only_differences():
     real, fake = torch.randn(8), torch.randn(8)
     shifted = losses.relativistic(real + 7, fake + 7)

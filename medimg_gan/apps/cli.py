@@ -20,8 +20,10 @@ VERBS = {
     "evaluate": "measure a GAN's images beside real ones",
     "synthesize": "write synthetic slices of a trained GAN",
     "translate": "translate whole volumes, geometry kept",
+    "export": "write a trained network for other programs: TorchScript, ONNX, safetensors",
     "augment": "say whether synthetic slices help a classifier on these data",
     "benchmark": "measure reading, loading and training speed",
+    "benchmark-gans": "train GANs for equal times and say which is better",
 }
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 USERS_OS_ERRORS = {

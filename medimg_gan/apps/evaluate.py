@@ -47,6 +47,8 @@ class Config:
     """Most images in each compared set; more is slower and steadier."""
     classifier_steps: int = 600
     """Steps of the classifier that checks the classes; 0 leaves it out."""
+    copies: int = 0
+    """Slices made anew to look for duplicates among them, and for copies; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""
     restart: bool = False
@@ -58,6 +60,8 @@ class Config:
             raise ConfigError(f"--count {self.count}: must be at least {LEAST_SLICES}")
         if self.classifier_steps < 0:
             raise ConfigError(f"--classifier-steps {self.classifier_steps}: 0 or more")
+        if self.copies < 0 or self.copies == 1:
+            raise ConfigError(f"--copies {self.copies}: 0, or two at least")
         if not self.features or len(set(self.features)) < len(self.features):
             raise ConfigError("--features: name one or several different extractors")
 
@@ -81,7 +85,7 @@ def main(config: Config) -> None:
     source = _source(config, facts)
     real, known = _real_slices(config, source, facts, generator, folder)
     material, instrument = _material(config, real, generator)
-    _report(config, folder, material, instrument, real, known)
+    _report(config, folder, material, instrument, real, known, generator)
     run.finish(counts=dict(zip(material.classes, material.counts, strict=True)))
     say(f"\nfigures: {folder}/evaluation.json, {folder}/figures.csv")
     say(f"pictures: {folder}/measurements.png, spectra.png, neighbours.png")
@@ -165,15 +169,19 @@ def _material(
 
     def synthesise(count: int, label: int, seed: int) -> FloatArray:
         name = real.classes[label] if generator.recipe.conditional and generator.classes else None
-        images = generator.sample_encoded(count, name, seed)
-        middle = images.shape[1] // 2  # of adjacent slices; real ones are single
-        return images[:, middle : middle + 1]
+        return _middle(generator.sample_encoded(count, name, seed))
 
     named = {extractor.name: extractor for extractor in extractors}
     material = draw_material(
         real, synthesise, named, instrument, most=config.count, seed=config.seed
     )
     return material, instrument
+
+
+def _middle(images: FloatArray) -> FloatArray:
+    """The middle one of adjacent slices; real ones are single."""
+    middle = images.shape[1] // 2
+    return images[:, middle : middle + 1]
 
 
 def _report(
@@ -183,22 +191,29 @@ def _report(
     instrument: Instrument,
     real: RealSlices,
     patients_known: bool,
+    generator: Generator,
 ) -> None:
     """Compute, print and write everything."""
     from medimg_gan.evaluation import plots, results
-    from medimg_gan.evaluation.checks import copies
+    from medimg_gan.evaluation.checks import copies, duplicates
     from medimg_gan.evaluation.figures import all_rows, cautions
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
     notes = cautions(material, patients_known=patients_known)
     say("\n" + results.in_words(rows, found, consistency, notes))
+    among = None
+    if config.copies:
+        many = generator.sample_encoded(config.copies, seed=config.seed)
+        among = duplicates(_middle(many), real)
+        say(results.of_duplicates(among))
     results.write_results(
         folder,
         rows,
         material,
         instrument,
         copies=found,
+        duplicates=among,
         class_consistency=consistency,
         notes=notes,
         features=list(config.features),

@@ -16,14 +16,16 @@ from medimg_gan.apps.common import (
 )
 from medimg_gan.console import say
 
+RecipeName = Literal[
+    "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
     """Train a GAN that makes slices from noise."""
 
-    recipe: Literal[
-        "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
-    ] = "cgan"
+    recipe: RecipeName = "cgan"
     """cgan makes slices of an asked class and is the best on small data."""
     condition: tuple[str, ...] = ("auto",)
     """What slices are conditioned on besides the class: columns of the table (age) or position,
@@ -32,10 +34,18 @@ class Config(TrainingConfig):
     """The modality to use where the folder holds several."""
     set: tuple[str, ...] = ()
     """Recipe settings as name=value; an unknown name lists them all."""
+    tune_gamma: bool = False
+    """Share the budget among five short trainings, at 1/4 to 4 times the recipe's weight of the
+    gradient penalty, and say which to take."""
 
 
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
+    if config.tune_gamma:
+        from medimg_gan.apps import tune_gamma
+
+        tune_gamma.main(config)
+        return
     folder = run_folder(config, f"train-gan-{config.recipe}")
     if already_finished(folder, "train-gan", config, _next(folder)):
         return

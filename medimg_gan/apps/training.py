@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -83,9 +83,9 @@ def fit_gan(
     train = prepared.dataset("train")
     rows = train.table
     modality = str(rows["modality"].iloc[0])
-    mirror = MODALITIES[modality].mirror and config.transform.mirrors
+    unit = unit_of(modality, rows)
     names = tuple(number.name for number in prepared.numbers)
-    spec = Spec(1, config.size, prepared.classes, mirror, names)
+    spec = replace(spec_of(config, modality, unit, prepared.classes), numbers=names)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -97,7 +97,7 @@ def fit_gan(
         net,
         recipe,
         modality=modality,
-        unit=unit_of(modality, rows),
+        unit=unit,
         scale=typical_scale(rows),
         class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
         numbers=[asdict(number) for number in prepared.numbers],
@@ -153,6 +153,18 @@ def fit_translator(
     )
     held_out = _pair(datasets["val", source], datasets["val", target], HELD_OUT_IMAGES // 4)
     _fit(fabric, run, config, net, stream, budget, held_out, held_out)
+
+
+def spec_of(config: TrainingConfig, modality: str, unit: str, classes: tuple[str, ...]) -> Spec:
+    """What a noise recipe must know of slices of one modality, given in ``unit``."""
+    kind = MODALITIES[modality]
+    return Spec(
+        size=config.size,
+        classes=classes,
+        mirror=kind.mirror and config.transform.mirrors,
+        # A picture's grey levels went through somebody's window: they are in no unit, CT or not.
+        calibrated=kind.calibrated and unit != "display",
+    )
 
 
 def build(recipe: str, options: tuple[str, ...], spec: Spec, seed: int) -> Recipe:

@@ -60,18 +60,29 @@ class Checkpoints:
         return path
 
     def newest(self) -> Path | None:
-        """The newest whole checkpoint, or None; damaged ones are removed, and it says so.
+        """The newest whole checkpoint, or None before the first was finished.
 
-        For the main process, before any other reads the folder.
+        Damaged ones newer than it are removed, and it says so. For the main process, before any
+        other reads the folder.
+
+        Raises:
+            CheckpointError: If there were checkpoints and none is whole; nothing is removed then,
+                for beginning again would throw away all that was trained.
         """
-        for leftover in self.folder.glob(".step_*"):
-            leftover.unlink()
-        for path in reversed(self._files()):
-            if _is_whole(path):
-                return path
-            say(f"{path}: damaged or unfinished; removed, falling back to the one before")
+        files = self._files()
+        whole = next((path for path in reversed(files) if _is_whole(path)), None)
+        # A training that ended within its first save leaves one file, without its companion.
+        if whole is None and (self.last is not None or len(files) > 1):
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint is whole",
+                observed=f"{len(files)} damaged: {', '.join(path.name for path in files)}",
+                cause="a failing disk, or files that were changed or copied in part",
+                fix="put whole ones back from a copy, or --restart True to begin again from step 0",
+            )
+        for path in files[files.index(whole) + 1 if whole else 0 :]:
+            say(f"{path}: damaged or unfinished; removed, falling back to {whole or 'step 0'}")
             _remove(path)
-        return None
+        return whole
 
     def load(self, path: Path) -> State:
         """Read a checkpoint; tensors land on the CPU.

@@ -30,7 +30,8 @@ from medimg_gan.engine.observer import (
 from medimg_gan.engine.runtime import Interrupts, autocast, seed_step
 from medimg_gan.engine.settings import EngineConfig, Plan
 from medimg_gan.engine.tracker import Tracker
-from medimg_gan.errors import DivergenceError
+from medimg_gan.errors import CheckpointError, DivergenceError
+from medimg_gan.files import clear_unfinished
 
 if TYPE_CHECKING:
     from medimg_gan.recipes.base import Phase, Recipe
@@ -74,6 +75,7 @@ class Engine:
         preview: Batch | None = None,
     ) -> None:
         self.fabric, self.recipe, self.plan = fabric, recipe, plan
+        recipe.images_per_step = plan.batch_size * fabric.world_size
         self.folder, self.settings = folder, settings
         self.ema = ema.Ema(recipe)
         fabric.to_device(self.ema.recipe)
@@ -152,13 +154,21 @@ class Engine:
         """Continue from the newest whole checkpoint of the folder, if there is one.
 
         Raises:
-            CheckpointError: If it belongs to another training.
+            CheckpointError: If it belongs to another training, or all of them are damaged.
         """
-        found = self.checkpoints.newest() if self.fabric.is_global_zero else None
-        path = self.fabric.broadcast(found)
-        if path is not None:
-            state.restore(self, path, self.checkpoints.load(path))
-            say(f"continuing from {path}")
+        found: Path | CheckpointError | None = None
+        if self.fabric.is_global_zero:
+            clear_unfinished(self.folder)
+            try:
+                found = self.checkpoints.newest()
+            except CheckpointError as error:
+                found = error  # the other processes wait to be told
+        found = self.fabric.broadcast(found)
+        if isinstance(found, CheckpointError):
+            raise found
+        if found is not None:
+            state.restore(self, found, self.checkpoints.load(found))
+            say(f"continuing from {found}")
 
     def save(self) -> None:
         """Write a checkpoint: the main process writes, all wait.

@@ -1,4 +1,4 @@
-"""Two questions a distance does not answer: are there copies, and is a class what it says?"""
+"""What a distance does not answer: are there copies, or duplicates; is a class what it says?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medimg_gan.evaluation.sets import Material
 from medimg_gan.metrics import METRICS, Outcome
 from medimg_gan.metrics.classification import once
 from medimg_gan.metrics.images import MEASUREMENTS, PIXELS, RADIOMICS_SPACE
-from medimg_gan.metrics.neighbours import copy_check
+from medimg_gan.metrics.neighbours import copy_check, duplicate_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,21 @@ def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
             material.synthetic.spaces[space], material.held_out.spaces[space], training
         )
         found[space] = {**asdict(check), "training_slices": len(training)}
+    return found
+
+
+def duplicates(images: FloatArray, real: RealSlices) -> dict[str, Any]:
+    """Duplicates among many synthetic slices, and copies of training slices, in pixels.
+
+    Args:
+        images: (N, 1, H, W) synthetic, in the classes' own shares.
+        real: All real slices; the trained ones are what is copied, the others the control.
+    """
+    trained = real.images[real.trained]
+    found = asdict(duplicate_check(images, trained if len(trained) > 1 else real.images))
+    if len(trained):
+        check = copy_check(images, real.images[~real.trained], trained)
+        found["too_close_to_training"] = check.too_close
     return found
 
 

@@ -53,6 +53,15 @@ def _of_copies(space: str, check: dict[str, Any]) -> str:
     )
 
 
+def of_duplicates(check: dict[str, Any]) -> str:
+    """The search for duplicates, in a line."""
+    return (
+        f"  duplicates: {check['duplicates']} of {check['samples']} synthetic slices lie closer to "
+        f"another than the two closest real ones do to each other ({check['limit']:.3g}; the "
+        f"closest pair {check['closest']:.3g})"
+    )
+
+
 def _of_classes(consistency: dict[str, Any]) -> str:
     by_class = ", ".join(f"{name} {value:.2f}" for name, value in consistency["by_class"].items())
     chance = 1 / len(consistency["by_class"])

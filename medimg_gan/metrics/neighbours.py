@@ -1,4 +1,4 @@
-"""Nearest neighbours by pixel distance: does a synthetic slice copy a training slice?"""
+"""Nearest neighbours by pixel distance: copies of training slices, duplicates among synthetic."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 256
 COPY_QUANTILE = 0.05
 """A distance that only this share of held-out real slices falls below counts as 'too close'."""
+SAME = 1e-6
+"""Root-mean-square distance of two images that are one picture, rounding apart."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,50 @@ def copy_check(synthetic: FloatArray, held_out: FloatArray, training: FloatArray
         limit=limit,
         too_close=float((made < limit).mean()),
     )
+
+
+@dataclass(frozen=True)
+class DuplicateCheck:
+    """Likeness among synthetic slices, beside that among real ones.
+
+    Attributes:
+        samples: Synthetic slices.
+        duplicates: Those nearer than ``limit`` to one before them.
+        closest: Distance of the two nearest synthetic slices, root mean square over pixels.
+        limit: Distance of the two nearest real slices that are not the same picture.
+    """
+
+    samples: int
+    duplicates: int
+    closest: float
+    limit: float
+
+
+def duplicate_check(synthetic: FloatArray, real: FloatArray) -> DuplicateCheck:
+    """Find synthetic slices that are more alike than any two real ones.
+
+    Args:
+        synthetic: (N, C, H, W) in [-1, 1], N at least 2.
+        real: (M, C, H, W), M at least 2.
+    """
+    made, control = distances_to_earlier(synthetic), distances_to_earlier(real)
+    limit = float(control[control > SAME].min(initial=np.inf))
+    return DuplicateCheck(len(made), int((made < limit).sum()), float(made.min()), limit)
+
+
+def distances_to_earlier(images: FloatArray) -> FloatArray:
+    """Root-mean-square distance (N,) of each image to the nearest before it; the first's is inf.
+
+    Args:
+        images: (N, C, H, W).
+    """
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    squares = (flat**2).sum(axis=1)
+    distances = np.full(len(flat), np.inf)
+    for begin in range(0, len(flat), ROWS_AT_ONCE):
+        some = slice(begin, begin + ROWS_AT_ONCE)
+        found = squares[some, np.newaxis] + squares - 2 * flat[some] @ flat.T
+        rows = np.arange(len(flat))[some, np.newaxis]
+        found[rows <= np.arange(len(flat))] = np.inf
+        distances[some] = np.sqrt(np.maximum(found.min(axis=1), 0) / flat.shape[1])
+    return distances

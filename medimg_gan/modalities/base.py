@@ -49,6 +49,11 @@ class Modality(Protocol):
         """Whether a left-right flip leaves a plausible image (heads yes; a chest's heart moves)."""
         ...
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether raw values have a unit of their own (HU), so that brightness means tissue."""
+        ...
+
     def fit(self, raw: FloatArray, unit: str) -> Scale:
         """The scale of one volume.
 

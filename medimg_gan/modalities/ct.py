@@ -62,6 +62,7 @@ class Ct:
 
     name: str = "ct"
     mirror: bool = True
+    calibrated: bool = True
     window: tuple[float, float] = WINDOWS["wide"]
 
     def fit(self, raw: FloatArray, unit: str) -> Scale:

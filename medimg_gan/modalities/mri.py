@@ -24,6 +24,7 @@ class Mri:
 
     name: str = "mri"
     mirror: bool = True
+    calibrated: bool = False
     percentile: float = 99.5
 
     def fit(self, raw: FloatArray, unit: str) -> Scale:

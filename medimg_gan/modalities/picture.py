@@ -18,6 +18,7 @@ class Picture:
 
     name: str = "picture"
     mirror: bool = False
+    calibrated: bool = False
 
     def fit(self, raw: FloatArray, unit: str) -> Scale:
         """The scale of one picture.

@@ -23,6 +23,7 @@ class XRay:
 
     name: str = "xray"
     mirror: bool = False
+    calibrated: bool = False
     percentiles: tuple[float, float] = (0.5, 99.5)
 
     def fit(self, raw: FloatArray, unit: str) -> Scale:

@@ -15,6 +15,9 @@ SLOPE = 0.2
 SMALLEST = 4
 """Side in pixels of the coarsest feature map."""
 
+MEASURES = 16
+"""Values that minibatch discrimination adds to an image's features."""
+
 
 def doublings(size: int) -> int:
     """How often 4 pixels double to ``size``: 4 for 64.
@@ -83,12 +86,49 @@ class MinibatchDeviation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C + 1, H, W)."""
-        count, _, height, width = features.shape
-        size = self.group if count % self.group == 0 else count
-        groups = features.float().unflatten(0, (-1, size))
+        height, width = features.shape[2:]
+        groups = _in_groups(features.float(), self.group)
         deviation = (groups.var(dim=1, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-        channel = deviation.repeat_interleave(size)[:, None, None, None]
+        channel = deviation.repeat_interleave(groups.shape[1])[:, None, None, None]
         return torch.cat([features, channel.expand(-1, 1, height, width).to(features)], dim=1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """How near each image is to the others of its group, by learnt measures (Salimans 2016, 3.2).
+
+    ``o(x_i)_b = mean over j != i of exp(-|M_ib - M_jb|_1)`` with ``M_i = f(x_i) T``. The paper
+    sums; a mean does not depend on how many images a group holds.
+
+    Args:
+        features: Length A of an image's features.
+        measures: B, values added to them.
+        directions: C, length of the vectors that are compared.
+        group: Images compared with one another; a batch that it does not divide is one group.
+    """
+
+    def __init__(
+        self, features: int, measures: int = MEASURES, directions: int = 4, group: int = 8
+    ) -> None:
+        super().__init__()
+        self.group = group
+        # Features of order 1 are then some unit apart: exp(-unit) is neither blind nor flat.
+        size = 1 / (directions * math.sqrt(features))
+        self.tensor = nn.Parameter(size * torch.randn(features, measures, directions))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, A) float32 -> (N, A + B); the last B lie in [0, 1], 1 for images that are alike."""
+        compared = torch.einsum("na,abc->nbc", features, self.tensor)
+        groups = _in_groups(compared, self.group)
+        apart = (groups[:, :, None] - groups[:, None]).abs().sum(dim=-1)  # (G, i, j, B)
+        others = max(1, groups.shape[1] - 1)
+        near = (torch.exp(-apart).sum(dim=2) - 1) / others  # an image is at 0 from itself
+        return torch.cat([features, near.flatten(0, 1)], dim=1)
+
+
+def _in_groups(values: Tensor, group: int) -> Tensor:
+    """(N, ...) -> (groups, neighbours, ...); one group if ``group`` does not divide N."""
+    size = group if len(values) % group == 0 else len(values)
+    return values.unflatten(0, (-1, size))
 
 
 class PixelNorm(nn.Module):

@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
-    MinibatchDeviation,
     PixelNorm,
     channel_ladder,
     init_leaky,
     pixel_norm,
 )
+from medimg_gan.nets.heads import Judgement, ProjectionHead
 
 
 def side_at(stage: float) -> int:
@@ -122,7 +122,7 @@ class GrowingGenerator(_Growing):
 class GrowingCritic(_Growing):
     """Image of the side that it has grown to -> score, with a projection of the condition.
 
-    It sees the deviation within its batch (sec. 3), so real and fake images must not meet in one.
+    If it sees the deviation within its batch (sec. 3), real and fake images must not meet in one.
 
     Args:
         condition: Length of the condition (see ``nets.conditions``).
@@ -130,9 +130,19 @@ class GrowingCritic(_Growing):
         size: Width and height of the full image, a power of two.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        minibatch: How it compares images of a batch (see ``nets.heads``).
     """
 
-    def __init__(self, condition: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(
+        self,
+        condition: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        minibatch: str = "deviation",
+    ) -> None:
         super().__init__()
         widths = [*channel_ladder(size, width, limit), max(8, width // 2)]
         self.images = nn.ModuleList(
@@ -146,26 +156,19 @@ class GrowingCritic(_Growing):
             )
             for before, after in itertools.pairwise(widths)
         )  # fmt: skip
-        self.deviation = MinibatchDeviation()
-        self.gather = nn.Conv2d(widths[0] + 1, limit, SMALLEST)
-        self.score = nn.Linear(limit, 1)
-        self.embed = nn.Linear(condition, limit, bias=False)
         init_leaky(self)
-        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+        self.head = ProjectionHead(widths[0], condition, limit, minibatch)
 
-    def forward(self, images: Tensor, condition: Tensor, stage: float) -> Tensor:
+    def forward(self, images: Tensor, condition: Tensor, stage: float) -> Judgement:
         """Judge images.
 
         Args:
             images: (N, C, s, s) in [-1, 1] with ``s = side_at(stage)``.
             condition: (N, D), what each image claims to be of.
             stage: How far the critic has grown, from 1.
-
-        Returns:
-            Scores (N,) float32.
         """
         level, alpha = math.ceil(stage), stage - math.floor(stage)
-        used: list[nn.Module] = [self.gather, self.score, self.embed, *self.blocks[:level]]
+        used: list[nn.Module] = [self.head, *self.blocks[:level]]
         used.append(self.images[level - 1])
         features = self.blocks[level - 1](self.images[level - 1](images))
         if alpha > 0:
@@ -174,9 +177,5 @@ class GrowingCritic(_Growing):
             features = torch.lerp(before, features, alpha)
         for block in reversed(self.blocks[: level - 1]):
             features = block(features)
-        phi = F.leaky_relu(self.gather(self.deviation(features)).flatten(1), SLOPE)
-        # The head is small and its sums decide between real and fake: float32 in any precision.
-        with torch.autocast(phi.device.type, enabled=False):
-            phi = phi.float()
-            scores = self.score(phi).squeeze(1) + (self.embed(condition) * phi).sum(dim=1)
-        return scores + self._idle(used)
+        scores, phi = self.head(features, condition)
+        return Judgement(scores + self._idle(used), phi)

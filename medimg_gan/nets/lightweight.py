@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,6 @@ from torch.nn import functional as F
 from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
-    MinibatchDeviation,
     PixelNorm,
     channel_ladder,
     channels_last,
@@ -23,6 +23,7 @@ from medimg_gan.nets.blocks import (
     init_leaky,
     pixel_norm,
 )
+from medimg_gan.nets.heads import ProjectionHead
 
 FINE, COARSE = 16, 8
 """Sides of the critic's feature maps that its decoders start from (the paper's f1 and f2)."""
@@ -121,10 +122,26 @@ class _Halving(nn.Module):
         return (self.main(features) + self.pooled(features)) / math.sqrt(2)
 
 
+class Description(NamedTuple):
+    """What a describing critic says of images.
+
+    Attributes:
+        scores: (N,) float32; larger means more real.
+        features: phi(x), (N, K) float32: what the score is a linear function of.
+        fine: (N, c, 16, 16), the paper's f1.
+        coarse: (N, c', 8, 8), the paper's f2.
+    """
+
+    scores: Tensor
+    features: Tensor
+    fine: Tensor
+    coarse: Tensor
+
+
 class DescribingCritic(nn.Module):
     """A projection critic that also hands out the features that decoders start from.
 
-    It sees the deviation within its batch (Karras 2018, sec. 3), so real and fake images must not
+    If it sees the deviation within its batch (Karras 2018, sec. 3), real and fake images must not
     meet in one.
 
     Args:
@@ -133,9 +150,19 @@ class DescribingCritic(nn.Module):
         size: Width and height of the image, a power of two from 32.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        minibatch: How it compares images of a batch (see ``nets.heads``).
     """
 
-    def __init__(self, condition: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(
+        self,
+        condition: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        minibatch: str = "deviation",
+    ) -> None:
         super().__init__()
         widths = channel_ladder(size, width, limit)[::-1]
         self.image = nn.Sequential(
@@ -144,34 +171,18 @@ class DescribingCritic(nn.Module):
         self.blocks = nn.ModuleList(
             _Halving(before, after) for before, after in itertools.pairwise(widths)
         )
-        self.deviation = MinibatchDeviation()
-        self.gather = nn.Conv2d(widths[-1] + 1, limit, SMALLEST)
-        self.score = nn.Linear(limit, 1)
-        self.embed = nn.Linear(condition, limit, bias=False)
         init_leaky(self)
-        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+        self.head = ProjectionHead(widths[-1], condition, limit, minibatch)
 
-    def forward(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Judge and describe.
-
-        Args:
-            images: (N, C, H, W) in [-1, 1].
-            condition: (N, D), what each image claims to be of.
-
-        Returns:
-            Scores (N,) float32, and features (N, c, 16, 16) and (N, c', 8, 8).
-        """
+    def forward(self, images: Tensor, condition: Tensor) -> Description:
+        """Judge images (N, C, H, W) in [-1, 1] by the condition (N, D) they claim, and describe."""
         features = channels_last(self.image(images))
         maps = {features.shape[-1]: features}
         for block in self.blocks:
             features = block(features)
             maps[features.shape[-1]] = features
-        phi = F.leaky_relu(self.gather(self.deviation(features)).flatten(1), SLOPE)
-        # The head is small and its sums decide between real and fake: float32 in any precision.
-        with torch.autocast(phi.device.type, enabled=False):
-            phi = phi.float()
-            scores = self.score(phi).squeeze(1) + (self.embed(condition) * phi).sum(dim=1)
-        return scores, maps[FINE], maps[COARSE]
+        scores, phi = self.head(features, condition)
+        return Description(scores, phi, maps[FINE], maps[COARSE])
 
 
 class Descriptions(nn.Module):

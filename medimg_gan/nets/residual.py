@@ -20,6 +20,7 @@ from medimg_gan.nets.blocks import (
     init_leaky,
     pixel_norm,
 )
+from medimg_gan.nets.heads import Judgement, ProjectionHead
 
 
 class Modulation(nn.Module):
@@ -141,32 +142,35 @@ class ProjectionCritic(nn.Module):
         size: Width and height of the image, a power of two.
         width: Feature channels at half the image's size.
         limit: The most feature channels.
+        minibatch: How it compares images of a batch (see ``nets.heads``).
     """
 
-    def __init__(self, condition: int, channels: int, size: int, width: int, limit: int) -> None:
+    def __init__(
+        self,
+        condition: int,
+        channels: int,
+        size: int,
+        width: int,
+        limit: int,
+        *,
+        minibatch: str = "none",
+    ) -> None:
         super().__init__()
         widths = channel_ladder(size, width, limit)[::-1]
         self.image = nn.Conv2d(channels, widths[0], 4, stride=2, padding=1)
         self.blocks = nn.ModuleList(
             CriticBlock(before, after) for before, after in itertools.pairwise(widths)
         )
-        self.gather = nn.Conv2d(widths[-1], limit, SMALLEST)
-        self.score = nn.Linear(limit, 1)
-        self.embed = nn.Linear(condition, limit, bias=False)
         init_leaky(self)
         _calm(self)
-        nn.init.normal_(self.embed.weight, 0.0, limit**-0.5)
+        self.head = ProjectionHead(widths[-1], condition, limit, minibatch)
 
-    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1], condition (N, D) they claim -> scores (N,) float32."""
+    def forward(self, images: Tensor, condition: Tensor) -> Judgement:
+        """Judge images (N, C, H, W) in [-1, 1] by the condition (N, D) that they claim."""
         features = channels_last(self.image(images))
         for block in self.blocks:
             features = block(features)
-        phi = F.leaky_relu(self.gather(F.leaky_relu(features, SLOPE)).flatten(1), SLOPE)
-        # The head is small and its sums decide between real and fake: float32 in any precision.
-        with torch.autocast(phi.device.type, enabled=False):
-            phi = phi.float()
-            return self.score(phi).squeeze(1) + (self.embed(condition) * phi).sum(dim=1)
+        return self.head(F.leaky_relu(features, SLOPE), condition)
 
 
 def _calm(network: nn.Module) -> None:

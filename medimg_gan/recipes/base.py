@@ -26,6 +26,8 @@ class Spec:
         size: Height and width in pixels, a power of two from 32.
         classes: Class names in index order; empty when unlabelled.
         mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
+        calibrated: Whether intensities have a unit of their own (HU), so that nothing may change
+            them.
         numbers: Names of the numbers that images are conditioned on, in the order of the columns
             of a batch's ``numbers``.
     """
@@ -34,6 +36,7 @@ class Spec:
     size: int = 64
     classes: tuple[str, ...] = ()
     mirror: bool = False
+    calibrated: bool = True
     numbers: tuple[str, ...] = ()
 
 
@@ -83,6 +86,9 @@ class Recipe(nn.Module):
     agreed: ClassVar[tuple[str, ...]] = ()
     """Own buffers (float) that the recipe steers itself by: the engine averages them over the
     processes after every step, so that all of them steer alike."""
+
+    images_per_step: int = 1
+    """Images of one step over all processes; the engine tells, before the first."""
 
     def __init__(self, config: Any, spec: Spec) -> None:
         super().__init__()

@@ -7,35 +7,28 @@ here                papers
 ``critic``          D(x, c) = psi(phi(x)) + <W c, phi(x)> (Miyato & Koyama 2018, eq. 3)
 ``critic_loss``     L = softplus(-(D(x) - D(G(z)))) (R3GAN, Huang 2024, eq. 2)
 ``penalty_loss``    R1 + R2 = gamma / 2 (|grad D(x)|^2 + |grad D(G(z))|^2) (R3GAN, eq. 4)
+settings            other games and remedies: ``recipes.game``
 ==================  =====================================================
 
 Real and fake of a pair have the same condition c: class, and numbers such as the slice's position
 (as continuous conditions in CcGAN, Ding 2021, but without their kernel smoothing). Departs from
 R3GAN: the penalties are lazy (StyleGAN2's, every few steps, weight scaled up), gamma is constant
 and far smaller (R3GAN's 2 at 64 pixels held the critic back on small data), plain convolutions, a
-projection head, and DiffAugment at a constant probability. Without classes it is the same GAN with
-a single class.
+projection head, and DiffAugment, at a constant probability unless ``ada`` steers it. Without
+classes it is the same GAN with a single class.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.residual import ProjectionCritic, ResidualGenerator
 from medimg_gan.recipes.base import Adam, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
-
-if TYPE_CHECKING:
-    from medimg_gan.types import Batch
+from medimg_gan.recipes.game import GameConfig, GameRecipe
 
 
 @dataclass(frozen=True)
-class CganConfig:
+class CganConfig(GameConfig):
     """Settings of :class:`Cgan`."""
 
     latent: int = 64
@@ -47,14 +40,12 @@ class CganConfig:
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
     gamma: float = 0.02
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
+    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels. 0 turns them off."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class Cgan(RelativisticGan):
+class Cgan(GameRecipe):
     """Images of an asked class from noise."""
 
     Config = CganConfig
@@ -62,17 +53,11 @@ class Cgan(RelativisticGan):
     def __init__(self, config: CganConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (self._condition_length, spec.channels, spec.size, config.width, config.widest)
-        self.generator = ResidualGenerator(config.latent, *shape)
-        self.critic = ProjectionCritic(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
+        image, widths = (spec.channels, spec.size), (config.width, config.widest)
+        self.generator = ResidualGenerator(config.latent, self._condition_length, *image, *widths)
+        critic = ProjectionCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
 
     def adam(self, net: str) -> Adam:
         """R3GAN's: no momentum."""
         return Adam(self.config.learning_rate, (0.0, 0.99))
-
-    def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N,) of real and fake images in one pass: this critic compares no images."""
-        images = self.augment(torch.cat([batch["image"], fake]))
-        real_scores, fake_scores = self.critic(images, self._condition(batch).repeat(2, 1)).chunk(2)
-        return real_scores, fake_scores

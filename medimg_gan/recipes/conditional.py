@@ -1,20 +1,16 @@
-"""What conditional recipes share: conditions, fakes, and a relativistic game with a critic."""
+"""What conditional recipes share: conditions, and fakes that have those of real images."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
-from medimg_gan import losses
 from medimg_gan.nets.conditions import as_condition, condition_length
-from medimg_gan.recipes.base import NoiseRecipe, Phase
+from medimg_gan.recipes.base import NoiseRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from medimg_gan.types import Batch, Logs
+    from medimg_gan.types import Batch
 
 
 class ConditionalRecipe(NoiseRecipe):
@@ -53,7 +49,7 @@ class ConditionalRecipe(NoiseRecipe):
         if not self.spec.classes:
             label = None
         if numbers is None or not self.spec.numbers:
-            numbers = each.new_empty(len(each), 0)
+            numbers = each.flatten(1)[:, :0]
         return as_condition(label, numbers, len(self.spec.classes))
 
     def _generated(self, noise: Tensor, condition: Tensor) -> Tensor:
@@ -67,67 +63,3 @@ class ConditionalRecipe(NoiseRecipe):
     def _fake(self, batch: Batch) -> Tensor:
         """A fake for every real image, of its condition."""
         return self._generated(self.noise_for(batch), self._condition(batch))
-
-
-class RelativisticGan(ConditionalRecipe):
-    """The losses of R3GAN (Huang 2024, eq. 2 and 4), with lazy penalties, for any pair of networks.
-
-    Subclasses have ``critic(images, condition)``, ``augment``, and settings ``gamma`` (at 64
-    pixels), ``penalty_every`` and ``learning_rate``.
-    """
-
-    critic: nn.Module
-    augment: Callable[[Tensor], Tensor]
-
-    def phases(self) -> list[Phase]:
-        """Critic, its lazy penalty, generator."""
-        return [
-            Phase("critic", ("critic",), self.critic_loss),
-            Phase("penalty", ("critic",), self.penalty_loss, every=self.config.penalty_every),
-            Phase("generator", ("generator",), self.generator_loss),
-        ]
-
-    def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """softplus(-(D(x) - D(G(z))))."""
-        with torch.no_grad():
-            fake = self._fake(batch)
-        loss = losses.relativistic(*self._both_scored(batch, fake))
-        return loss, {"critic/loss": loss.detach()}
-
-    def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """R1 + R2 (eq. 4), times the steps that they are skipped on."""
-        condition = self._condition(batch).repeat(2, 1)
-        with torch.no_grad():
-            images = self.augment(torch.cat([self._real(batch), self._fake(batch)]))
-        # The mean over real and fake together is half of R1 + R2.
-        half = losses.zero_centred_penalty(lambda both: self._scores(both, condition), images)
-        gamma = self.config.gamma * (self.spec.size / 64) ** 2
-        return self.config.penalty_every * gamma * half, {"critic/r1_r2": 2 * half.detach()}
-
-    def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """softplus(-(D(G(z)) - D(x)))."""
-        condition = self._condition(batch)
-        fake_scores = self._scores(self.augment(self._fake(batch)), condition)
-        with torch.no_grad():
-            real_scores = self._scores(self.augment(self._real(batch)), condition)
-        loss = losses.relativistic(fake_scores, real_scores)
-        return loss, {"generator/loss": loss.detach()}
-
-    @torch.no_grad()
-    def scores(self, batch: Batch) -> Logs:
-        """Mean scores of real and fake, and the share of pairs ranked right."""
-        return losses.summary(*self._both_scored(batch, self._fake(batch)))
-
-    def _real(self, batch: Batch) -> Tensor:
-        """The real images as the critic is to see them."""
-        return batch["image"]
-
-    def _scores(self, images: Tensor, condition: Tensor) -> Tensor:
-        """The critic's scores (N,)."""
-        return self.critic(images, condition)
-
-    def _both_scored(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N,) of real and fake images, which no critic may compare with one another."""
-        condition = self._condition(batch)
-        real_scores = self._scores(self.augment(self._real(batch)), condition)
-        return real_scores, self._scores(self.augment(fake), condition)

@@ -24,16 +24,16 @@ import torch
 from torch import Tensor
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.convolutional import ConvolutionalCritic, ConvolutionalGenerator
-from medimg_gan.recipes.base import Adam, NoiseRecipe, Phase, Spec
+from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
+from medimg_gan.recipes.base import Adam, Phase, Spec
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class DcganConfig:
+class DcganConfig(AugmentConfig):
     """Settings of :class:`Dcgan`."""
 
     latent: int = 100
@@ -44,11 +44,9 @@ class DcganConfig:
     """Adam's step, for both networks."""
     gamma: float = 0.1
     """Weight of R1 at 64 pixels; grows with the number of pixels."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class Dcgan(NoiseRecipe):
+class Dcgan(AugmentedRecipe):
     """Unconditional images from noise; the plain baseline."""
 
     Config = DcganConfig
@@ -61,7 +59,6 @@ class Dcgan(NoiseRecipe):
         shape = (spec.channels, spec.size, config.width, self.WIDEST)
         self.generator = ConvolutionalGenerator(config.latent, *shape)
         self.critic = ConvolutionalCritic(*shape, compares=True)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def phases(self) -> list[Phase]:
         """Critic, its lazy penalty, generator."""
@@ -79,7 +76,7 @@ class Dcgan(NoiseRecipe):
         """softplus(-D(x)) + softplus(D(G(z)))."""
         real, fake = self._critic_scores(batch)
         loss = losses.non_saturating_critic(real, fake)
-        return loss, {"critic/loss": loss.detach()}
+        return loss, {"critic/loss": loss.detach(), **self.judged(real)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 = gamma / 2 |grad D(x)|^2, times the steps that it is skipped on."""

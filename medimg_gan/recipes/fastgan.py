@@ -21,24 +21,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
-from medimg_gan.nets.lightweight import DescribingCritic, Descriptions, LightweightGenerator
+from medimg_gan.nets.lightweight import (
+    DescribingCritic,
+    Description,
+    Descriptions,
+    LightweightGenerator,
+)
 from medimg_gan.recipes.base import Adam, Phase, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
-
-if TYPE_CHECKING:
-    from medimg_gan.types import Batch, Logs
+from medimg_gan.recipes.game import Comparison, GameConfig, GameRecipe
 
 
 @dataclass(frozen=True)
-class FastGanConfig:
+class FastGanConfig(GameConfig):
     """Settings of :class:`FastGan`."""
 
     latent: int = 64
@@ -49,17 +49,13 @@ class FastGanConfig:
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for all networks."""
-    gamma: float = 0.5
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 4
-    """Steps between penalties; the weight is scaled up by it."""
+    minibatch: Comparison = "deviation"
+    """How the critic compares the images of a batch, which shows it a generator that collapses."""
     reconstruction: float = 0.3
     """Weight of the critic's reconstruction of real images."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class FastGan(RelativisticGan):
+class FastGan(GameRecipe):
     """Images of an asked class from noise; the critic learns to describe what it judges."""
 
     Config = FastGanConfig
@@ -68,11 +64,13 @@ class FastGan(RelativisticGan):
     def __init__(self, config: FastGanConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (spec.channels, spec.size, config.width, config.widest)
-        self.generator = LightweightGenerator(config.latent, self._condition_length, *shape)
-        self.critic = DescribingCritic(self._condition_length, *shape)
-        self.descriptions = Descriptions(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
+        image, widths = (spec.channels, spec.size), (config.width, config.widest)
+        self.generator = LightweightGenerator(
+            config.latent, self._condition_length, *image, *widths
+        )
+        critic = DescribingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
+        self.descriptions = Descriptions(*self._pack_shape[1:], *widths)
 
     def phases(self) -> list[Phase]:
         """As the others, but the critic's decoders learn with it."""
@@ -87,16 +85,10 @@ class FastGan(RelativisticGan):
         """A decay of .995 a step, in images."""
         return batch_size * math.log(0.5) / math.log(self.EMA_DECAY)
 
-    def critic_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """softplus(-(D(x) - D(G(z)))) + L_recons of the real images."""
-        condition, real = self._condition(batch), self.augment(batch["image"])
-        with torch.no_grad():
-            fake = self.augment(self._fake(batch))
-        scores, fine, coarse = self.critic(real, condition)
-        game = losses.relativistic(scores, self._scores(fake, condition))
-        reconstruction = self._reconstruction(real, fine, coarse)
-        logs = {"critic/loss": game.detach(), "critic/reconstruction": reconstruction.detach()}
-        return game + self.config.reconstruction * reconstruction, logs
+    def _own_terms(self, seen: Tensor, of_real: Description) -> losses.Terms:
+        """L_recons of the real images."""
+        reconstruction = self._reconstruction(seen, of_real.fine, of_real.coarse)
+        return {"critic/reconstruction": (self.config.reconstruction, reconstruction)}
 
     def _reconstruction(self, images: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
         """L1 distance of a random quadrant and of the halved whole from what D's features tell."""
@@ -105,9 +97,6 @@ class FastGan(RelativisticGan):
         return F.l1_loss(part, _quadrant(images, down, right)) + F.l1_loss(
             whole, F.avg_pool2d(images, 2)
         )
-
-    def _scores(self, images: Tensor, condition: Tensor) -> Tensor:
-        return self.critic(images, condition)[0]
 
 
 def _quadrant(images: Tensor, down: int, right: int) -> Tensor:

@@ -25,18 +25,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.blocks import doublings
 from medimg_gan.nets.growing import GrowingCritic, GrowingGenerator, faded
+from medimg_gan.nets.heads import Judgement
 from medimg_gan.recipes.base import Adam, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
+from medimg_gan.recipes.game import Comparison, GameConfig, GameRecipe
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch
 
 
 @dataclass(frozen=True)
-class ProgressiveConfig:
+class ProgressiveConfig(GameConfig):
     """Settings of :class:`Progressive`."""
 
     latent: int = 64
@@ -47,17 +47,13 @@ class ProgressiveConfig:
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.5
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 4
-    """Steps between penalties; the weight is scaled up by it."""
+    minibatch: Comparison = "deviation"
+    """How the critic compares the images of a batch, which shows it a generator that collapses."""
     grown_at: float = 0.5
     """Part of the training by which the full size is reached."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class Progressive(RelativisticGan):
+class Progressive(GameRecipe):
     """Images of an asked class from noise, by a pair that grows."""
 
     Config = ProgressiveConfig
@@ -65,10 +61,10 @@ class Progressive(RelativisticGan):
     def __init__(self, config: ProgressiveConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.latent = config.latent
-        shape = (self._condition_length, spec.channels, spec.size, config.width, config.widest)
-        self.generator = GrowingGenerator(config.latent, *shape)
-        self.critic = GrowingCritic(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
+        image, widths = (spec.channels, spec.size), (config.width, config.widest)
+        self.generator = GrowingGenerator(config.latent, self._condition_length, *image, *widths)
+        critic = GrowingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
         # Fully grown until a training says otherwise: what weights.pt is sampled with.
         self.register_buffer("progress", torch.ones((), dtype=torch.float64))
         self.progress: Tensor
@@ -83,6 +79,7 @@ class Progressive(RelativisticGan):
 
     def begin_step(self, progress: float) -> None:
         """Grow."""
+        super().begin_step(progress)
         self.progress.fill_(progress)
 
     def adam(self, net: str) -> Adam:
@@ -99,5 +96,5 @@ class Progressive(RelativisticGan):
     def _real(self, batch: Batch) -> Tensor:
         return faded(batch["image"], self.stage)
 
-    def _scores(self, images: Tensor, condition: Tensor) -> Tensor:
-        return self.critic(images, condition, self.stage)
+    def _judgement(self, seen: Tensor, claim: Tensor) -> Judgement:
+        return self.critic(seen, claim, self.stage)

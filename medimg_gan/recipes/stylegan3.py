@@ -21,15 +21,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.alias_free import AliasFreeGenerator
 from medimg_gan.nets.residual import ProjectionCritic
 from medimg_gan.recipes.base import Adam, Spec
-from medimg_gan.recipes.conditional import RelativisticGan
+from medimg_gan.recipes.game import GameConfig, GameRecipe
 
 
 @dataclass(frozen=True)
-class StyleGan3Config:
+class StyleGan3Config(GameConfig):
     """Settings of :class:`StyleGan3`."""
 
     latent: int = 64
@@ -42,17 +41,11 @@ class StyleGan3Config:
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.5
-    """Weight of R1 and R2 at 64 pixels; grows with the number of pixels."""
-    penalty_every: int = 4
-    """Steps between penalties; the weight is scaled up by it."""
     truncation: float = 1.0
     """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class StyleGan3(RelativisticGan):
+class StyleGan3(GameRecipe):
     """Images of an asked class from noise, by an alias-free generator."""
 
     Config = StyleGan3Config
@@ -62,8 +55,9 @@ class StyleGan3(RelativisticGan):
         self.latent = config.latent
         image = (self._condition_length, spec.channels, spec.size)
         self.generator = AliasFreeGenerator(config.latent, *image, config.width, config.widest)
-        self.critic = ProjectionCritic(*image, config.critic_width, config.widest)
-        self.augment = DiffAugment(config.augment, spec.mirror)
+        widths = (config.critic_width, config.widest)
+        critic = ProjectionCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
+        self.critic = self._regular(critic)
 
     def adam(self, net: str) -> Adam:
         """The paper's betas."""

@@ -66,7 +66,9 @@ class Vae(ConditionalRecipe):
         self.generator = ResidualGenerator(
             config.latent, self._condition_length, *shape, spherical=False
         )
-        self.augment = DiffAugment(config.augment, spec.mirror, shift=0.03, zoom=0.03, degrees=3.0)
+        self.augmentation = DiffAugment(
+            config.augment, spec.mirror, shift=0.03, zoom=0.03, degrees=3.0
+        )
         self.register_buffer("kl_weight", torch.tensor(config.beta))
         self.kl_weight: Tensor
 
@@ -88,7 +90,7 @@ class Vae(ConditionalRecipe):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """-ELBO in nats per value of an image."""
-        images = self.augment(batch["image"])
+        images = self.augmentation(batch["image"])
         error, divergence, values = self._bound(images, self._condition(batch))
         loss = (error + self.kl_weight * divergence) / values
         return loss, {"vae/error": error.detach(), "vae/kl": divergence.detach()}

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.autoencoder import Encoder
 from medimg_gan.nets.lightweight import DescribingCritic
 from medimg_gan.nets.residual import ResidualGenerator
+from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
 from medimg_gan.recipes.base import Adam, Phase, Spec
 from medimg_gan.recipes.conditional import ConditionalRecipe
 from medimg_gan.recipes.variational import calibrated_error, divergence_from_prior, drawn
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VaeGanConfig:
+class VaeGanConfig(AugmentConfig):
     """Settings of :class:`VaeGan`."""
 
     latent: int = 64
@@ -58,11 +58,9 @@ class VaeGanConfig:
     """Weight of R1 at 64 pixels; grows with the number of pixels."""
     penalty_every: int = 16
     """Steps between penalties; the weight is scaled up by it."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class VaeGan(ConditionalRecipe):
+class VaeGan(AugmentedRecipe, ConditionalRecipe):
     """Images of an asked class from noise; the encoder keeps every training image in reach."""
 
     Config = VaeGanConfig
@@ -76,7 +74,6 @@ class VaeGan(ConditionalRecipe):
             config.latent, self._condition_length, *shape, spherical=False
         )
         self.critic = DescribingCritic(self._condition_length, *shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
         self.register_buffer("kl_weight", torch.tensor(config.beta))
         self.kl_weight: Tensor
 
@@ -91,6 +88,7 @@ class VaeGan(ConditionalRecipe):
 
     def begin_step(self, progress: float) -> None:
         """Warm the KL divergence up."""
+        super().begin_step(progress)
         self.kl_weight.fill_(self.config.beta * min(1.0, progress / max(self.config.warm_up, 1e-9)))
 
     def adam(self, net: str) -> Adam:
@@ -101,13 +99,16 @@ class VaeGan(ConditionalRecipe):
         """softplus(-D(x)) + softplus(D(Dec(z))) / 2 + softplus(D(Dec(Enc(x)))) / 2."""
         with torch.no_grad():
             fakes = (self._fake(batch), self._reconstructed(batch))
-        loss = losses.non_saturating_critic(*self._both_scored(batch, *fakes))
-        return loss, {"critic/loss": loss.detach()}
+        real, fake = self._both_scored(batch, *fakes)
+        loss = losses.non_saturating_critic(real, fake)
+        return loss, {"critic/loss": loss.detach(), **self.judged(real)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """R1 = gamma / 2 |grad D(x)|^2, times the steps that it is skipped on."""
         condition, images = self._condition(batch), self.augment(batch["image"])
-        penalty = losses.zero_centred_penalty(lambda real: self.critic(real, condition)[0], images)
+        penalty = losses.zero_centred_penalty(
+            lambda real: self.critic(real, condition).scores, images
+        )
         gamma = self.config.gamma * (self.spec.size / 64) ** 2
         return self.config.penalty_every * gamma / 2 * penalty, {"critic/r1": penalty.detach()}
 
@@ -127,7 +128,8 @@ class VaeGan(ConditionalRecipe):
         found = self._reconstructed(batch)
         error, _ = self._unlikeness(found, batch, condition)
         scores = [
-            self.critic(self.augment(images), condition)[0] for images in (self._fake(batch), found)
+            self.critic(self.augment(images), condition).scores
+            for images in (self._fake(batch), found)
         ]
         game = losses.non_saturating_generator(torch.cat(scores))
         return self.config.likeness * error + game, {"generator/loss": game.detach()}
@@ -146,14 +148,15 @@ class VaeGan(ConditionalRecipe):
     def _unlikeness(self, found: Tensor, batch: Batch, condition: Tensor) -> tuple[Tensor, int]:
         """-log p(Dis_l(x)|z) in nats per feature, and the number of features."""
         with torch.no_grad():
-            wanted = self.critic(batch["image"], condition)[1]
+            wanted = self.critic(batch["image"], condition).fine
         values = wanted[0].numel()
-        return calibrated_error(self.critic(found, condition)[1], wanted) / values, values
+        return calibrated_error(self.critic(found, condition).fine, wanted) / values, values
 
     def _both_scored(self, batch: Batch, *fakes: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of the real images (N,) and of all fakes, none compared with another kind."""
         condition = self._condition(batch)
         real, *made = [
-            self.critic(self.augment(images), condition)[0] for images in (batch["image"], *fakes)
+            self.critic(self.augment(images), condition).scores
+            for images in (batch["image"], *fakes)
         ]
         return real, torch.cat(made)

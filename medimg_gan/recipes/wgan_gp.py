@@ -23,16 +23,16 @@ import torch
 from torch import Tensor
 
 from medimg_gan import losses
-from medimg_gan.augmentations import DiffAugment
 from medimg_gan.nets.convolutional import ConvolutionalCritic, ConvolutionalGenerator
-from medimg_gan.recipes.base import Adam, NoiseRecipe, Phase, Spec
+from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
+from medimg_gan.recipes.base import Adam, Phase, Spec
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class WganGpConfig:
+class WganGpConfig(AugmentConfig):
     """Settings of :class:`WganGp`."""
 
     latent: int = 100
@@ -45,11 +45,9 @@ class WganGpConfig:
     """Updates of the critic before each of the generator."""
     penalty_weight: float = 10.0
     """Weight of the gradient penalty."""
-    augment: float = 0.3
-    """Chance that DiffAugment moves an image before the critic sees it."""
 
 
-class WganGp(NoiseRecipe):
+class WganGp(AugmentedRecipe):
     """Unconditional images from noise, by the Wasserstein distance."""
 
     Config = WganGpConfig
@@ -61,7 +59,6 @@ class WganGp(NoiseRecipe):
         shape = (spec.channels, spec.size, config.width, self.WIDEST)
         self.generator = ConvolutionalGenerator(config.latent, *shape)
         self.critic = ConvolutionalCritic(*shape)
-        self.augment = DiffAugment(config.augment, spec.mirror)
 
     def phases(self) -> list[Phase]:
         """Several steps of the critic, one of the generator."""
@@ -81,6 +78,7 @@ class WganGp(NoiseRecipe):
         gap = real_scores.mean() - fake_scores.mean()
         penalty = losses.gradient_penalty(self.critic, real, fake)
         logs = {"critic/gap": gap.detach(), "critic/penalty": penalty.detach()}
+        logs |= self.judged(real_scores - fake_scores)
         return self.config.penalty_weight * penalty - gap, logs
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:

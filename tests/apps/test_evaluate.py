@@ -12,7 +12,7 @@ from medimg_gan.runs import write_json
 from medimg_gan.synthesis import build_recipe
 
 MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
-QUICK = ["--features", "random", "--classifier-steps", "2", "--count", "24"]
+QUICK = ["--features", "random", "--classifier-steps", "2", "--count", "24", "--copies", "40"]
 
 
 @pytest.fixture
@@ -50,6 +50,9 @@ def test_the_runs_own_data_and_split_are_taken(place, capsys):
     content = json.loads((folder / "evaluation.json").read_text())
     assert {figure["group"] for figure in content["figures"]} == {"all", "tumor", "no-tumor"}
     assert content["copies"]["pixels"]["training_slices"] > 0
+    assert "of 40 synthetic slices lie closer" in printed
+    assert content["duplicates"]["samples"] == 40
+    assert 0 <= content["duplicates"]["too_close_to_training"] <= 1
     assert set(content["class_consistency"]["by_class"]) == {"tumor", "no-tumor"}
     for name in ("measurements", "spectra", "neighbours"):
         assert (folder / f"{name}.png").stat().st_size > 1000

@@ -192,6 +192,7 @@ def test_the_chain_of_a_training_is_noted_and_its_slices_lie_in_that_plane(place
     assert facts["transform"]["spacing"] == [2, 2, 2]
     assert facts["config"]["transform"] == facts["transform"]
     assert len(facts["standard"]) == 11
+    assert facts["spec"]["calibrated"] is False  # MR signal has no unit
     assert facts["spec"]["mirror"] is False  # left and right of the picture are front and back
     cli.run("synthesize", ["--run", "runs/gan", "--count", "1", "--out", "out"])
     (path,) = (place / "out").glob("*.nii.gz")

@@ -31,3 +31,8 @@ def test_encoding_gives_float32_in_range_and_inverts_inside_the_scale(name):
 @pytest.mark.parametrize("name", MODALITIES)
 def test_the_table_names_each_modality_as_it_names_itself(name):
     assert MODALITIES[name].name == name
+
+
+@pytest.mark.parametrize("name", MODALITIES)
+def test_values_have_a_unit_of_their_own_in_ct_alone(name):
+    assert MODALITIES[name].calibrated is (name == "ct")

@@ -59,10 +59,14 @@ def test_settings_are_a_frozen_dataclass_that_explains_itself(name):
     config = RECIPES[name].Config
     assert dataclasses.is_dataclass(config)
     assert config.__dataclass_params__.frozen
-    lines = [line.strip() for line in inspect.getsource(config).splitlines()]
-    for field in dataclasses.fields(config):
-        at = next(i for i, line in enumerate(lines) if line.startswith(f"{field.name}:"))
-        assert lines[at + 1].startswith('"""'), f"{field.name} has no docstring below it"
+    explained = set()
+    for kind in config.__mro__[:-1]:  # what it inherits is explained where it stands
+        lines = [line.strip() for line in inspect.getsource(kind).splitlines()]
+        for field in kind.__annotations__:
+            at = next(i for i, line in enumerate(lines) if line.startswith(f"{field}:"))
+            assert lines[at + 1].startswith('"""'), f"{field} has no docstring below it"
+            explained.add(field)
+    assert explained == {field.name for field in dataclasses.fields(config)}
 
 
 @every_recipe

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -25,25 +26,61 @@ def test_the_newest_are_kept(tmp_path):
     assert content["value"].tolist() == [30.0]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "no json", "empty json"])
+def cut_to(share):
+    return lambda path: os.truncate(path, int(share * path.stat().st_size))
+
+
+def flipped_at(share, bit=0):
+    def flip(path):
+        content = bytearray(path.read_bytes())
+        content[int(share * (len(content) - 1))] ^= 1 << bit
+        path.write_bytes(content)
+
+    return flip
+
+
+DAMAGE = {
+    "emptied": cut_to(0),
+    "cut in the header": cut_to(0.01),
+    "cut in half": cut_to(0.5),
+    "cut by a byte": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "first bit flipped": flipped_at(0),
+    "middle bit flipped": flipped_at(0.5, 3),
+    "last bit flipped": flipped_at(1, 7),
+    "no json": lambda path: path.with_suffix(".json").unlink(),
+    "empty json": lambda path: path.with_suffix(".json").write_text(""),
+    "half a json": lambda path: cut_to(0.5)(path.with_suffix(".json")),
+    "json of other things": lambda path: path.with_suffix(".json").write_text("[1]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_one_is_removed_and_the_one_before_taken(tmp_path, capsys, damage):
     checkpoints = Checkpoints(tmp_path, keep=3)
     for step in (1, 2):
         checkpoints.save(step, {"value": torch.ones(1000)})
-    path = tmp_path / "step_0000002.pt"
-    content = bytearray(path.read_bytes())
-    if damage == "truncated":
-        path.write_bytes(content[:1000])
-    elif damage == "one bit":
-        content[2000] ^= 1
-        path.write_bytes(content)
-    elif damage == "no json":
-        path.with_suffix(".json").unlink()
-    else:
-        path.with_suffix(".json").write_text("")
+    DAMAGE[damage](tmp_path / "step_0000002.pt")
     assert checkpoints.newest() == tmp_path / "step_0000001.pt"
     assert "step_0000002.pt: damaged" in capsys.readouterr().out
     assert names(tmp_path) == ["step_0000001.json", "step_0000001.pt"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_where_all_are_damaged_nothing_is_thrown_away(tmp_path, damage):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (1, 2):
+        DAMAGE[damage](checkpoints.save(step, {"value": torch.ones(1000)}))
+    before = names(tmp_path)
+    with pytest.raises(CheckpointError, match=r"2 damaged: step_0000001\.pt, step_0000002\.pt"):
+        checkpoints.newest()
+    assert names(tmp_path) == before
+
+
+def test_a_first_one_that_was_never_finished_costs_nothing(tmp_path, capsys):
+    DAMAGE["no json"](Checkpoints(tmp_path, keep=1).save(1, {}))
+    assert Checkpoints(tmp_path, keep=1).newest() is None
+    assert "falling back to step 0" in capsys.readouterr().out
+    assert names(tmp_path) == []
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path):
@@ -62,14 +99,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(CheckpointError, match="No space left"):
         checkpoints.save(2, {"value": torch.ones(3)})
-    assert names(tmp_path) == ["step_0000001.json", "step_0000001.pt"]
-
-
-def test_what_a_kill_left_half_written_is_cleared(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(1, {})
-    (tmp_path / ".step_0000002.pt.x8h.pt").write_bytes(b"half")
-    checkpoints.newest()
     assert names(tmp_path) == ["step_0000001.json", "step_0000001.pt"]
 
 

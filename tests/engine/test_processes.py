@@ -1,15 +1,18 @@
-"""Trainings in processes of their own: one that is killed, and one on two processes."""
+"""Trainings in processes of their own: some that are killed, and one on two processes."""
 
+import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from toy_gan import ToyConfig, same_bits, toy_batch, toy_engine, weights_of
+from large_batch import end_of_every_recipe
+from toy_gan import FABRIC, ToyConfig, same_bits, toy_batch, toy_engine, weights_of
 
+from medimg_gan.engine.loop import WEIGHTS
+from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.recipes import RECIPES
 
 HERE = Path(__file__).parent
@@ -26,11 +29,17 @@ def start(script, *arguments):
 
 
 @pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """Weights of every recipe after as many steps of one process with the whole batch."""
+    return end_of_every_recipe(make_fabric(FABRIC), tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """What the two processes of ``two_processes.py`` wrote."""
     folder = tmp_path_factory.mktemp("two")
     process = start("two_processes.py", folder)
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return folder, [torch.load(folder / f"rank_{rank}.pt") for rank in range(2)]
 
@@ -70,6 +79,11 @@ def test_a_fault_in_one_process_stops_both(two):
         assert "loss/critic" in rank["diverged"]
 
 
+def test_damaged_checkpoints_stop_both(two):
+    for rank in two[1]:
+        assert "no checkpoint is whole" in rank["all_damaged"]
+
+
 def test_only_the_main_process_writes(two):
     folder, _ = two
     lines = (folder / "resumed" / "b" / "metrics.jsonl").read_text().splitlines()
@@ -77,7 +91,7 @@ def test_only_the_main_process_writes(two):
     assert len(list((folder / "resumed" / "b" / "tensorboard").iterdir())) == 2  # stopped, resumed
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [*RECIPES, "cgan with every remedy"])
 def test_every_recipe_trains_on_two_processes(two, name):
     first, second = (rank["recipes"][name] for rank in two[1])
     own = {key for key in first if "." not in key}  # buffers of the recipe itself
@@ -85,18 +99,38 @@ def test_every_recipe_trains_on_two_processes(two, name):
     assert same_bits(first, second)
 
 
-def test_a_killed_training_repeated_ends_with_the_same_bytes(tmp_path):
-    process = start("toy_run.py", tmp_path / "killed", 60, 0.02)
-    checkpoints, deadline = tmp_path / "killed" / "checkpoints", time.monotonic() + 90
-    while not list(checkpoints.glob("step_000002*.json")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not (tmp_path / "killed" / "weights.pt").exists()
-    resumed = toy_engine(tmp_path / "killed", steps=60)
-    resumed.resume()
-    assert 20 <= resumed.step < 60
-    resumed.fit()
-    toy_engine(tmp_path / "undisturbed", steps=60).fit()
-    one, other = ((tmp_path / n / "weights.pt").read_bytes() for n in ("killed", "undisturbed"))
-    assert one == other
+def test_two_processes_adapt_the_augmentation_alike(two):
+    first, second = (rank["adapted"] for rank in two[1])
+    assert same_bits(first, second)
+    # Two images in each of two processes: p moved once by 4 steps of 4 images in 200.
+    assert abs(first["probability"].item() - 0.3) == pytest.approx(4 * 4 / 200)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_learns_on_two_processes_what_it_does_on_one(one, two, name):
+    # Buffers of the recipe that the processes need not agree on (of replay) may differ.
+    agreed = {key for key in one[name] if "." in key or key in RECIPES[name].agreed}
+    for rank in two[1]:
+        for key in agreed:
+            torch.testing.assert_close(rank["halves"][name][key], one[name][key], rtol=0, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """What the lives of ``killed_run.py`` left."""
+    folder = tmp_path_factory.mktemp("killed")
+    process = start("killed_run.py", folder)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    return folder
+
+
+@pytest.mark.parametrize("run", ["toy/killed", "cgan/killed", "toy/killed_at_files"])
+def test_a_killed_training_repeated_ends_with_the_same_bytes(killed, run):
+    assert json.loads((killed / "lives.json").read_text())[run] > 10
+    undisturbed = killed / run.split("/")[0] / "undisturbed"
+    assert (killed / run / WEIGHTS).read_bytes() == (undisturbed / WEIGHTS).read_bytes()
+    rows = [json.loads(line) for line in (killed / run / "metrics.jsonl").open()]
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(set(steps))
+    assert not list((killed / run).rglob(".*"))  # half-written files of the dead

@@ -11,14 +11,16 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from large_batch import end_of_every_recipe
 from toy_gan import FABRIC, Signalling, ToyConfig, toy_engine, weights_of
 
 from medimg_gan.engine import clock
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
-from medimg_gan.errors import DivergenceError
+from medimg_gan.errors import CheckpointError, DivergenceError
 from medimg_gan.recipes import RECIPES, Spec
+from medimg_gan.recipes.cgan import Cgan, CganConfig
 
 
 def averaged_over_a_large_batch(fabric, folder):
@@ -56,6 +58,27 @@ def diverged(fabric, folder):
     return "trained on"
 
 
+def all_damaged(fabric, folder):
+    """Only the first process looks at the checkpoints."""
+    toy_engine(folder, fabric=fabric).fit()
+    if fabric.global_rank == 0:
+        for path in (folder / "checkpoints").glob("*.pt"):
+            path.write_bytes(b"")
+    fabric.barrier()
+    try:
+        toy_engine(folder, fabric=fabric, steps=24).fit()
+    except CheckpointError as error:
+        return error.problem
+    return "trained on"
+
+
+REMEDIED = "cgan with every remedy"
+REMEDIES = {
+    "spectral_norm": True, "lecam": 0.1, "consistency_real": 1.0, "consistency_fake": 1.0,
+    "feature_matching": 1.0, "minibatch": "discrimination", "pack": 2,
+}  # fmt: skip
+
+
 def recipe_batch(position):
     random = torch.Generator().manual_seed(position)
     names = ("image", "source", "target")
@@ -66,9 +89,11 @@ def recipe_batch(position):
 def every_recipe(fabric, folder):
     """Two steps of each; every weight must learn, or the processes would wait for ever."""
     found = {}
-    for name, recipe in RECIPES.items():
+    for name in (*RECIPES, REMEDIED):
+        recipe = RECIPES[name.split()[0]]
+        settings = REMEDIES if name == REMEDIED else {}
         fields = {field.name for field in dataclasses.fields(recipe.Config)}
-        config = recipe.Config(**{k: 4 for k in ("width", "widest") if k in fields})
+        config = recipe.Config(**{k: 4 for k in ("width", "widest") if k in fields}, **settings)
         spec = Spec(size=32, classes=("a", "b"))
         plan = Plan(steps=2, minutes=None, seed=0, batch_size=2)
         engine = Engine(fabric, recipe(config, spec), recipe_batch, plan, folder / name, FABRIC,
@@ -76,6 +101,16 @@ def every_recipe(fabric, folder):
         engine.fit()
         found[name] = weights_of(engine)
     return found
+
+
+def adapted(fabric, folder):
+    """Six steps in which the chance of augmentation moves, on images of each process's own."""
+    config = CganConfig(width=4, widest=4, ada=0.6, ada_images=200)
+    plan = Plan(steps=6, minutes=None, seed=0, batch_size=2)
+    recipe = Cgan(config, Spec(size=32, classes=("a", "b")))
+    engine = Engine(fabric, recipe, recipe_batch, plan, folder, FABRIC)
+    engine.fit()
+    return engine.recipe.state_buffers()
 
 
 def main(folder):
@@ -87,7 +122,10 @@ def main(folder):
         "large_batch": averaged_over_a_large_batch(fabric, folder / "large"),
         "resumed": resumed(fabric, folder / "resumed"),
         "diverged": diverged(fabric, folder / "diverged"),
+        "all_damaged": all_damaged(fabric, folder / "all_damaged"),
+        "adapted": adapted(fabric, folder / "adapted"),
         "recipes": every_recipe(fabric, folder / "recipes"),
+        "halves": end_of_every_recipe(fabric, folder / "halves"),
     }
     torch.save(content, folder / f"rank_{fabric.global_rank}.pt")
 

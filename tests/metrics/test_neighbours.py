@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medimg_gan.metrics.neighbours import copy_check, nearest
+from medimg_gan.metrics.neighbours import copy_check, duplicate_check, nearest
 
 
 def test_distance_and_index_by_hand():
@@ -25,3 +25,16 @@ def test_copies_are_caught_and_fresh_slices_are_not():
     clean = copy_check(fresh, held_out, training)
     assert clean.too_close < 0.15
     assert clean.synthetic == pytest.approx(clean.held_out, rel=0.05)
+
+
+def test_duplicates_are_closer_than_any_two_real_pictures():
+    real = np.zeros((4, 1, 2, 2), np.float32)
+    real[:, 0] = np.array([0.0, 0.1, 0.4, 0.4])[:, None, None]  # the last two are one picture
+    made = np.zeros((5, 1, 2, 2), np.float32)
+    made[:, 0] = np.array([0.5, -0.5, 0.45, -0.5, 0.9])[:, None, None]
+    found = duplicate_check(made, real)
+    assert found.limit == pytest.approx(0.1)
+    assert (found.samples, found.duplicates) == (5, 2)
+    assert found.closest == pytest.approx(0, abs=1e-6)
+    alike = duplicate_check(np.zeros((300, 1, 2, 2), np.float32), real)
+    assert alike.duplicates == 299

@@ -18,7 +18,7 @@ def test_side_at_a_stage(stage, side):
     assert side_at(stage) == side
     images = generator(torch.randn(2, 8), CONDITION, stage)
     assert images.shape == (2, 1, side, side)
-    assert critic(images, CONDITION, stage).shape == (2,)
+    assert critic(images, CONDITION, stage).scores.shape == (2,)
     assert faded(torch.zeros(2, 1, 32, 32), stage).shape == images.shape
 
 
@@ -27,7 +27,7 @@ def test_it_grows_to_512():
     with torch.no_grad():
         images = generator(torch.randn(2, 8), CONDITION, 7.0)
         assert images.shape == (2, 1, 512, 512)
-        assert critic(images, CONDITION, 7.0).isfinite().all()
+        assert critic(images, CONDITION, 7.0).scores.isfinite().all()
 
 
 def test_a_new_scale_comes_in_without_a_jump():
@@ -37,7 +37,10 @@ def test_a_new_scale_comes_in_without_a_jump():
     begun = generator(noise, CONDITION, 2.0 + 1e-6)
     torch.testing.assert_close(begun, F.interpolate(before, scale_factor=2), atol=1e-4, rtol=0)
     torch.testing.assert_close(
-        critic(begun, CONDITION, 2.0 + 1e-6), critic(before, CONDITION, 2.0), atol=1e-3, rtol=0
+        critic(begun, CONDITION, 2.0 + 1e-6).scores,
+        critic(before, CONDITION, 2.0).scores,
+        atol=1e-3,
+        rtol=0,
     )
     almost, full = generator(noise, CONDITION, 3.0 - 1e-6), generator(noise, CONDITION, 3.0)
     torch.testing.assert_close(almost, full, atol=1e-4, rtol=0)

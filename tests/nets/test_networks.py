@@ -1,11 +1,21 @@
+import copy
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from medimg_gan.errors import ConfigError
-from medimg_gan.nets.blocks import MinibatchDeviation, channel_ladder, doublings, pixel_norm
+from medimg_gan.nets.blocks import (
+    MinibatchDeviation,
+    MinibatchDiscrimination,
+    channel_ladder,
+    doublings,
+    pixel_norm,
+)
 from medimg_gan.nets.convolutional import ConvolutionalCritic, ConvolutionalGenerator
 from medimg_gan.nets.residual import ProjectionCritic, ResidualGenerator
+from medimg_gan.nets.spectral import spectrally_normalised
 from medimg_gan.nets.translation import PatchCritic, ResnetGenerator
 
 SIZES = [32, 64, 128]
@@ -47,6 +57,74 @@ def test_minibatch_deviation_of_an_odd_batch_is_one_group():
     assert len(channel.unique()) == 1
 
 
+def test_minibatch_discrimination_by_hand():
+    layer = MinibatchDiscrimination(2, measures=1, directions=2, group=2)
+    with torch.no_grad():
+        layer.tensor.copy_(torch.tensor([[[1.0, 0.0]], [[0.0, 2.0]]]))  # M = (a, 2 b)
+    features = torch.tensor([[0.0, 0.0], [0.5, 0.25], [9.0, 9.0], [9.0, 9.0]])
+    near = layer(features)
+    assert torch.equal(near[:, :2], features)
+    # |0 - 0.5| + |0 - 2 * 0.25| = 1; the second group holds two equal images.
+    torch.testing.assert_close(near[:, 2], torch.tensor([math.exp(-1), math.exp(-1), 1.0, 1.0]))
+
+
+def test_minibatch_discrimination_does_not_depend_on_the_size_of_a_group_or_where_it_is_cut():
+    torch.manual_seed(0)
+    layer, alike = MinibatchDiscrimination(8), torch.randn(1, 8)
+    for count in (5, 8, 16):
+        torch.testing.assert_close(layer(alike.expand(count, -1))[:, 8:], torch.ones(count, 16))
+    features = torch.randn(16, 8)
+    halves = torch.cat([layer(features[:8]), layer(features[8:])])
+    torch.testing.assert_close(layer(features), halves)
+    assert torch.equal(layer(features[:1])[:, 8:], torch.zeros(1, 16))  # nobody to be near to
+
+
+def test_spectral_norm_leaves_the_largest_singular_value_at_one():
+    torch.manual_seed(0)
+    critic = ProjectionCritic(2, 1, 32, 4, 8)
+    with torch.no_grad():
+        critic.image.weight.mul_(50)
+    spectrally_normalised(critic)
+    layers = [part for part in critic.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 1 + 2 * 3 + 3  # the image, two blocks, the head
+    for layer in layers:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert largest.item() == pytest.approx(1, abs=0.05)
+
+
+def test_spectral_norm_iterates_only_while_its_weight_is_trained():
+    torch.manual_seed(0)
+    layer = spectrally_normalised(nn.Linear(5, 3))
+    norm = layer.parametrizations.weight[0]
+
+    def look():
+        before = norm.left.clone()
+        layer(torch.randn(2, 5))
+        return not torch.equal(before, norm.left)
+
+    with torch.no_grad():
+        layer.parametrizations.weight.original.add_(torch.randn(3, 5))
+    layer.requires_grad_(False)
+    assert not look()
+    layer.requires_grad_(True)
+    assert not copy.deepcopy(layer).eval()(torch.zeros(1, 5)).isnan().any()
+    assert look()
+    layer.eval()
+    assert not look()
+
+
+def test_spectral_norm_bears_two_looks_before_the_backward_pass_and_a_second_derivative():
+    torch.manual_seed(0)
+    layer = spectrally_normalised(nn.Linear(4, 1, bias=False))
+    images = torch.randn(3, 4, requires_grad=True)
+    first, second = layer(images), layer(2 * images)
+    (gradient,) = torch.autograd.grad((first + second).sum(), images, create_graph=True)
+    assert gradient.norm(dim=1).tolist() == pytest.approx([3.0] * 3, rel=1e-4)  # |W / sigma| = 1
+    gradient.square().sum().backward()
+    # That is the same for any weight: its gradient is there, and zero.
+    assert layer.parametrizations.weight.original.grad.abs().max() < 1e-4
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_convolutional_pair_by_size(size):
     generator = ConvolutionalGenerator(10, 2, size, 4, 16)
@@ -60,7 +138,7 @@ def test_residual_pair_by_size(size):
     condition = torch.eye(2)[[0, 1, 1]]
     images = ResidualGenerator(10, 2, 3, size, 4, 16)(torch.randn(3, 10), condition)
     assert images.shape == (3, 3, size, size)
-    assert ProjectionCritic(2, 3, size, 4, 16)(images, condition).shape == (3,)
+    assert ProjectionCritic(2, 3, size, 4, 16)(images, condition).scores.shape == (3,)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -100,7 +178,7 @@ def test_critics_begin_with_scores_of_order_one():
     images, condition = torch.rand(32, 1, 64, 64) * 2 - 1, torch.ones(32, 1)
     for scores in (
         ConvolutionalCritic(1, 64, 16, 128)(images),
-        ProjectionCritic(1, 1, 64, 16, 128)(images, condition),
+        ProjectionCritic(1, 1, 64, 16, 128)(images, condition).scores,
     ):
         assert 0.005 < scores.std() < 20
 
@@ -115,7 +193,8 @@ def test_no_critic_norms_over_the_batch():
 def test_score_of_an_image_does_not_depend_on_its_batch():
     critic = ProjectionCritic(2, 1, 32, 4, 8)
     images, condition = torch.randn(6, 1, 32, 32), torch.eye(2).repeat(3, 1)
-    torch.testing.assert_close(critic(images, condition)[:1], critic(images[:1], condition[:1]))
+    together, alone = critic(images, condition), critic(images[:1], condition[:1])
+    torch.testing.assert_close(together.scores[:1], alone.scores)
 
 
 def test_the_condition_moves_image_and_score():
@@ -123,4 +202,4 @@ def test_the_condition_moves_image_and_score():
     generator, critic = ResidualGenerator(10, 2, 1, 32, 4, 8), ProjectionCritic(2, 1, 32, 4, 8)
     assert not torch.allclose(generator(noise, zero), generator(noise, one), atol=1e-3)
     image = generator(noise, zero)
-    assert not torch.allclose(critic(image, zero), critic(image, one), atol=1e-4)
+    assert not torch.allclose(critic(image, zero).scores, critic(image, one).scores, atol=1e-4)

@@ -39,7 +39,7 @@ def test_the_label_changes_a_sample_and_only_the_label(name):
 def test_no_batch_norm_and_no_mirror_that_the_anatomy_forbids(name):
     recipe = RECIPES[name](RECIPES[name].Config(width=4, widest=8), Spec(size=32, mirror=False))
     assert not any("BatchNorm" in type(part).__name__ for part in recipe.modules())
-    assert recipe.augment.mirror is False
+    assert recipe.augmentation.mirror is False
 
 
 def test_fastgan_reconstructs_what_it_sees():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from medimg_gan.nets.heads import Judgement
 from medimg_gan.recipes import RECIPES, Spec
 from medimg_gan.recipes.cgan import Cgan, CganConfig
 from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
@@ -22,8 +23,15 @@ class LinearCritic(nn.Module):
         super().__init__()
         self.slope = nn.Parameter(torch.tensor(slope))
 
-    def forward(self, images, label=None):
+    def forward(self, images):
         return self.slope * images.flatten(1).sum(dim=1)
+
+
+class LinearJudge(LinearCritic):
+    """The same, as the recipes with a game ask for it."""
+
+    def forward(self, images, claim):
+        return Judgement(super().forward(images), images.flatten(1))
 
 
 class Constant(nn.Module):
@@ -62,7 +70,8 @@ def test_wgan_takes_five_steps_of_the_critic():
      (Cgan(CganConfig(width=4, widest=8, gamma=0.1, augment=0.0, penalty_every=4), SMALL), 4)],
 )  # fmt: skip
 def test_lazy_penalty_is_scaled_by_the_steps_it_is_skipped_on(recipe, every):
-    recipe.critic, recipe.generator = LinearCritic(0.5), Constant(0.0)
+    critic = LinearJudge if isinstance(recipe, Cgan) else LinearCritic
+    recipe.critic, recipe.generator = critic(0.5), Constant(0.0)
     penalty = next(phase for phase in recipe.phases() if phase.name == "penalty")
     loss, _ = penalty.loss(batch())
     gamma = 0.1 * (32 / 64) ** 2
@@ -74,7 +83,7 @@ def test_lazy_penalty_is_scaled_by_the_steps_it_is_skipped_on(recipe, every):
 
 def test_cgan_generator_wants_what_its_critic_does_not():
     recipe = Cgan(CganConfig(width=4, widest=8, augment=0.0), SMALL)
-    recipe.critic, recipe.generator = LinearCritic(0.001), Constant(-0.5)
+    recipe.critic, recipe.generator = LinearJudge(0.001), Constant(-0.5)
     critic, _ = recipe.critic_loss(batch(0.5))
     generator, _ = recipe.generator_loss(batch(0.5))
     gap = torch.tensor(0.001 * 1024)  # real ahead of fake
@@ -145,7 +154,7 @@ def test_a_number_changes_a_sample_and_only_the_number(name):
 @pytest.mark.parametrize("mirror", [True, False])
 def test_mirror_follows_the_data(name, mirror):
     recipe = RECIPES[name](RECIPES[name].Config(), Spec(size=32, mirror=mirror))
-    assert recipe.augment.mirror is mirror
+    assert recipe.augmentation.mirror is mirror
 
 
 def test_no_network_of_a_noise_recipe_has_batch_norm():

@@ -1,0 +1,122 @@
+"""How many steps a contender does in a while, on one core that nothing else disturbs.
+
+Other work on the machine slows a training down by chance, and a training bounded by minutes
+cannot repeat bit by bit. So speeds are measured first, in turns, in fresh processes, and their
+best rounds taken; the trainings are bounded by the steps that follow. On a CPU the clock counts
+only the time that the process itself computes (one thread, so that is what the wall clock would
+count on an idle core): waiting for others is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from medimg_gan import runs
+from medimg_gan.apps.benchmark_children import in_a_child
+from medimg_gan.console import say
+
+if TYPE_CHECKING:
+    from medimg_gan.apps.benchmark_gans import Config, Contender
+
+CALIBRATION = "calibration.json"
+ROUNDS = 3
+PLAN = 160_000
+"""Steps of the imagined training, in which the measured steps lie."""
+STAGES = 4
+"""Moments of a training at which steps are timed: growing networks become slower."""
+PERIOD = 16
+"""Steps timed together: a whole period of the lazy penalties."""
+
+
+def steps_within(config: Config, contenders: Sequence[Contender]) -> list[int]:
+    """Steps of each contender in the budget; speeds measured before are kept.
+
+    The speeds are written to ``calibration.json`` in the benchmark's folder.
+    """
+    path = config.run / CALIBRATION
+    known: dict[str, list[float]] = runs.read_json(path) if path.exists() else {}
+    missing = [contender.title for contender in contenders if contender.title not in known]
+    rounds: dict[str, list[float]] = {title: [] for title in missing}
+    if missing:
+        say(f"\nmeasuring speeds: {len(missing)} contenders, {ROUNDS} rounds")
+    for turn in range(ROUNDS if missing else 0):
+        for title in missing:
+            say(f"  round {turn + 1}: {title}")
+            words = [title, *map(str, (config.size, config.batch_size, config.seconds))]
+            rounds[title].append(in_a_child(__name__, words)[0]["steps_per_second"])
+    if missing:
+        known |= rounds
+        runs.write_json(path, known)
+    steps = [steps_of(config.minutes, known[contender.title]) for contender in contenders]
+    for contender, count in zip(contenders, steps, strict=True):
+        say(f"  {contender.title}: {max(known[contender.title]):.2f} steps/s, {count} steps")
+    return steps
+
+
+def steps_of(minutes: float, rounds: Sequence[float]) -> int:
+    """Steps in ``minutes`` at the best round's steps per second; one at the least."""
+    return max(1, round(60 * minutes * max(rounds)))
+
+
+def steps_per_second(
+    recipe: str, options: tuple[str, ...], size: int, batch_size: int, seconds: float
+) -> float:
+    """The engine's steps per second on one thread, a mean over the stages of a training."""
+    import torch
+
+    from medimg_gan.apps.benchmark_training import CLASSES, fake_batch
+    from medimg_gan.apps.training import build
+    from medimg_gan.engine.loop import Engine
+    from medimg_gan.engine.runtime import make_fabric
+    from medimg_gan.engine.settings import EngineConfig, Plan
+    from medimg_gan.recipes import Spec
+
+    torch.set_num_threads(1)
+    batch = fake_batch(recipe, size, batch_size)
+    net = build(recipe, options, Spec(1, size, CLASSES, mirror=True), seed=0)
+    plan = Plan(PLAN, None, seed=0, batch_size=batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        fabric = make_fabric(EngineConfig())
+        engine = Engine(fabric, net, lambda _: batch, plan, Path(folder), EngineConfig())
+        clock = time.process_time if fabric.device.type == "cpu" else _after_the_device
+
+        def seconds_per_step(stage: int) -> float:
+            engine.step = PLAN * stage // STAGES
+            begun = clock()
+            for _ in range(PERIOD):
+                engine.run_step()
+            return (clock() - begun) / PERIOD
+
+        seconds_per_step(0)  # warms up
+        started, turns = clock(), []
+        while not turns or clock() - started < seconds:
+            turns.append(fmean(seconds_per_step(stage) for stage in range(STAGES)))
+    return 1 / median(turns)
+
+
+def _after_the_device() -> float:
+    """The wall clock, once the device has done what it was told."""
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def child(title: str, size: str, batch_size: str, seconds: str) -> None:
+    """Measure one contender and print its speed."""
+    from medimg_gan.apps.benchmark_gans import Contender
+
+    one = Contender(title)
+    speed = steps_per_second(one.recipe, one.options, int(size), int(batch_size), float(seconds))
+    print(json.dumps({"steps_per_second": speed}))
+
+
+if __name__ == "__main__":
+    child(*sys.argv[1:])
