@@ -39,15 +39,20 @@ Network = Callable[..., Tensor]
 
 
 class Sampler(nn.Module):
-    """``noise (N, latent), label (N,) int64 -> images``; no label where there are no classes."""
+    """``noise (N, latent), label (N,) int64, numbers (N, K) -> images``.
+
+    No label where there are no classes, no numbers where the run was not conditioned on any.
+    """
 
     def __init__(self, recipe: NoiseRecipe) -> None:
         super().__init__()
         self.recipe = recipe
 
-    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(
+        self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
+    ) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]."""
-        return self.recipe.sample(noise, label).clamp(-1, 1)
+        return self.recipe.sample(noise, label, numbers).clamp(-1, 1)
 
 
 class TranslatorModule(nn.Module):
@@ -116,7 +121,8 @@ def metadata(run: Generator | Translator) -> dict[str, Any]:
     """What a user of the file must know, as plain JSON values.
 
     Raw values are ``low + (image + 1) / 2 * (high - low)``, with ``low`` and ``high`` of
-    ``scale``, in ``unit``.
+    ``scale``, in ``unit``. A network takes numbers standardised: -1 is ``low`` and 1 is ``high``
+    of the column that ``numbers`` names in its place.
     """
     recipe = run.recipe
     facts: dict[str, Any] = {
@@ -133,6 +139,7 @@ def metadata(run: Generator | Translator) -> dict[str, Any]:
         return facts | {"source": run.source, "target": run.target}
     return facts | {
         "classes": list(run.classes),
+        "numbers": [{"name": n.name, "low": n.low, "high": n.high} for n in run.numbers],
         "latent": run.recipe.latent,
         "modality": run.modality,
         "pixel_mm": run.pixel_mm,
@@ -205,8 +212,10 @@ def _trial_inputs(recipe: NoiseRecipe | TranslationRecipe) -> Inputs:
         return {"image": torch.rand(shape, generator=random) * 2 - 1}
     classes = len(spec.classes) if recipe.conditional else 0
     noise = torch.randn(ROWS * max(1, classes), recipe.latent, generator=random)
-    labels = {"label": torch.arange(classes).repeat(ROWS)} if classes else {}
-    return {"noise": noise, **labels}
+    told: Inputs = {"label": torch.arange(classes).repeat(ROWS)} if classes else {}
+    if recipe.conditional and spec.numbers:
+        told["numbers"] = torch.rand(len(noise), len(spec.numbers), generator=random) * 2 - 1
+    return {"noise": noise, **told}
 
 
 def _difference(one: Network, other: Network, inputs: Inputs) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ import torch
 from medimg_gan.data.chain import decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.geometry import AXES
+from medimg_gan.data.number import Number, draw_numbers, standardised
 from medimg_gan.data.planes import as_volume
 from medimg_gan.engine.checkpoint import load_weights
 from medimg_gan.engine.loop import WEIGHTS
@@ -51,6 +53,7 @@ class Generator:
         scale: Raw values of -1 and 1 (for MR and X-ray the training scans' median).
         pixel_mm: Typical side of a pixel in the training slices.
         chain: How the training scans became pictures.
+        numbers: What slices are conditioned on besides the class.
     """
 
     recipe: NoiseRecipe
@@ -61,14 +64,23 @@ class Generator:
     scale: Scale
     pixel_mm: float
     chain: ChainConfig = DEFAULT_CHAIN
+    numbers: tuple[Number, ...] = ()
 
-    def sample(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+    def sample(
+        self,
+        count: int,
+        label: str | None = None,
+        seed: int = 0,
+        numbers: Mapping[str, float] | None = None,
+    ) -> FloatArray:
         """Synthetic slices in the modality's own units.
 
         Args:
             count: How many.
             label: A class name; None draws classes as frequent as in training.
             seed: Equal seeds give equal slices, and a larger count begins with the same ones.
+            numbers: Name -> value of those in ``self.numbers`` that are to be the same for all
+                slices, in the column's own unit (``{"position": 0.5}``); others are drawn.
 
         Returns:
             float32 (count, C, size, size); in the axial plane row 0 is the patient's front and
@@ -76,14 +88,23 @@ class Generator:
 
         Raises:
             LabelError: If the class is unknown.
+            ConfigError: If a number is unknown, or was never so in training.
         """
-        return self.scale.decode(self.sample_encoded(count, label, seed))
+        return self.scale.decode(self.sample_encoded(count, label, seed, numbers))
 
-    def sample_encoded(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+    def sample_encoded(
+        self,
+        count: int,
+        label: str | None = None,
+        seed: int = 0,
+        numbers: Mapping[str, float] | None = None,
+    ) -> FloatArray:
         """The same in the network's range [-1, 1]."""
-        numbers = self.draw_labels(count, label, seed)
+        labels = self.draw_labels(count, label, seed)
+        values = draw_numbers(self.numbers, labels, seed, numbers)
+        told = standardised(self.numbers, values)
         chunks = [
-            self._chunk(numbers[start : start + CHUNK], seed, start // CHUNK)
+            self._chunk(labels[start:][:CHUNK], told[start:][:CHUNK], seed, start // CHUNK)
             for start in range(0, count, CHUNK)
         ]
         spec = self.recipe.spec
@@ -111,12 +132,15 @@ class Generator:
         return np.full(count, self.classes.index(label))
 
     @torch.inference_mode()
-    def _chunk(self, numbers: np.ndarray, seed: int, chunk: int) -> FloatArray:
+    def _chunk(self, labels: np.ndarray, numbers: FloatArray, seed: int, chunk: int) -> FloatArray:
         rng = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
-        noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(numbers)]
+        noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(labels)]
         device = device_of(self.recipe)
-        label = torch.from_numpy(numbers.astype(np.int64)).to(device)
-        images = self.recipe.sample(noise.to(device), label if self.classes else None)
+        told = {
+            "label": torch.from_numpy(labels.astype(np.int64)).to(device),
+            "numbers": torch.from_numpy(numbers).to(device),
+        }
+        images = self.recipe.sample_like(told, noise.to(device))
         return images.clamp(-1, 1).float().cpu().numpy()
 
     def as_volume(self, image: FloatArray) -> Volume:
@@ -246,6 +270,7 @@ def load_run(
         scale=scale,
         pixel_mm=facts["scale"]["pixel_mm"],
         chain=chain,
+        numbers=tuple(Number.from_plain(one) for one in facts.get("numbers", [])),
     )
 
 
@@ -264,5 +289,6 @@ def weights_file(folder: Path, weights: Weights) -> Path:
 def build_recipe(facts: dict[str, Any]) -> Any:
     """The untrained recipe that a manifest describes (``recipe``, ``options``, ``spec``)."""
     recipe = RECIPES[facts["recipe"]]
-    spec = {**facts["spec"], "classes": tuple(facts["spec"]["classes"])}
+    lists = {name: tuple(facts["spec"].get(name, ())) for name in ("classes", "numbers")}
+    spec = {**facts["spec"], **lists}
     return recipe(recipe.Config(**facts["options"]), Spec(**spec))

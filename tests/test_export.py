@@ -10,6 +10,7 @@ import torch
 from medimg_gan import __version__, export
 from medimg_gan.apps import cli
 from medimg_gan.apps.export import Config
+from medimg_gan.data.number import Number
 from medimg_gan.engine.checkpoint import save_weights
 from medimg_gan.errors import ConfigError, RunError
 from medimg_gan.export import METADATA, TOLERANCE
@@ -36,6 +37,23 @@ def trained(name, classes=("a", "b", "c")):
 
 def test_the_verb_knows_every_format():
     assert set(get_args(get_type_hints(Config)["format"])) == set(export.FORMATS)
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b")])
+def test_numbers_go_in_standardised(classes, tmp_path):
+    torch.manual_seed(0)
+    config = RECIPES["cgan"].Config(width=4, widest=8, latent=8)
+    net = RECIPES["cgan"](config, Spec(size=32, classes=classes, numbers=("age",)))
+    net.eval().requires_grad_(False)
+    age = Number("age", 20.0, 80.0, ((20.0,) * 11,) * max(1, len(classes)))
+    run = Generator(net, classes, (1,), "ct", "HU", HU, 2.0, numbers=(age,))
+    done = export.export(run, "torchscript", tmp_path / "net.pt")
+    assert done.metadata["numbers"] == [{"name": "age", "low": 20.0, "high": 80.0}]
+    told = {"noise": torch.randn(2, 8), "numbers": torch.tensor([[-1.0], [0.5]])}
+    told |= {"label": torch.tensor([0, 1])} if classes else {}
+    expected = net.sample_like(told, told["noise"]).clamp(-1, 1)
+    found = torch.jit.load(tmp_path / "net.pt")(**told)
+    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -22,6 +22,7 @@ from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
+    from medimg_gan.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Config:
     """How many slices."""
     label: str = ""
     """Class to make; default: classes as frequent as in training."""
+    at: tuple[str, ...] = ()
+    """Numbers that all slices are to have, as name=value (position=0.5 age=60); those that the
+    GAN knows and that are not named are drawn as in training."""
     format: Literal["nifti", "png", "dicom"] = "nifti"
     """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
     seed: int = 0
@@ -50,6 +54,24 @@ class Config:
         """Refuse at once what cannot be written."""
         if self.count < 1:
             raise ConfigError(f"--count {self.count}: must be at least 1")
+        self.fixed()
+
+    def fixed(self) -> dict[str, float]:
+        """``--at`` as name -> value.
+
+        Raises:
+            ConfigError: If one is not of the form name=value.
+        """
+        found = {}
+        for setting in self.at:
+            name, _, value = setting.partition("=")
+            try:
+                found[name.strip().lower()] = float(value)
+            except ValueError as error:
+                raise ConfigError(
+                    f"--at {setting!r}: expected name=value", fix="--at position=0.5 age=60"
+                ) from error
+        return found
 
 
 def main(config: Config) -> None:
@@ -58,6 +80,7 @@ def main(config: Config) -> None:
     if already_finished(config.out, "synthesize", config, next_step):
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.data.number import draw_numbers
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run, default_device(), config.weights)
@@ -67,11 +90,12 @@ def main(config: Config) -> None:
             fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
         )
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
-    numbers = generator.draw_labels(config.count, config.label or None, config.seed)
+    drawn = generator.draw_labels(config.count, config.label or None, config.seed)
+    values = draw_numbers(generator.numbers, drawn, config.seed, config.fixed())
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
     conditional = generator.recipe.conditional and generator.classes
-    labels = [generator.classes[number] if conditional else "" for number in numbers]
-    _write_all(generator, config, labels)
+    labels = [generator.classes[number] if conditional else "" for number in drawn]
+    _write_all(generator, config, labels, values)
     run.finish(
         synthetic=True,
         made_by=generator.recipe.__class__.__name__,
@@ -84,9 +108,10 @@ def main(config: Config) -> None:
     say(f"next: {next_step}")
 
 
-def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
-    images = generator.sample(config.count, config.label or None, config.seed)
-    rows = [("path", "label", "modality", "synthetic")]
+def _write_all(generator: Generator, config: Config, labels: list[str], values: FloatArray) -> None:
+    images = generator.sample(config.count, config.label or None, config.seed, config.fixed())
+    names = [number.name for number in generator.numbers]
+    rows = [("path", "label", "modality", "synthetic", *names)]
     with progress("writing slices", config.count, "slices") as ticker:
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             name = f"synthetic_{number:05d}" + (f"_{plain_name(label)}" if label else "")
@@ -94,7 +119,8 @@ def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
             if not path.exists():  # files appear complete: an interrupted call goes on here
                 volume = generator.as_volume(image)
                 write_volume(volume, path, config.format, generator.scale, "synthetic slice")
-            rows.append((path.name, label, generator.modality, "yes"))
+            told = [f"{value:.4g}" for value in values[number]]
+            rows.append((path.name, label, generator.modality, "yes", *told))
             ticker.advance()
     with (
         written_aside(config.out / "labels.csv") as aside,

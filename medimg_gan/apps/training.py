@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,8 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     unit = unit_of(modality, rows)
-    spec = spec_of(config, modality, unit, prepared.classes)
+    names = tuple(number.name for number in prepared.numbers)
+    spec = replace(spec_of(config, modality, unit, prepared.classes), numbers=names)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -90,6 +91,7 @@ def fit_gan(
         unit=unit,
         scale=typical_scale(rows),
         class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
+        numbers=[asdict(number) for number in prepared.numbers],
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
         **_chain_facts(config, prepared),
@@ -185,6 +187,7 @@ def prepare_once(
     purpose: str,
     labelled: bool = True,
     must_have: str = "",
+    condition: tuple[str, ...] = (),
 ) -> Prepared:
     """Prepare the data in the first process, then open the ready cache in the others.
 
@@ -196,6 +199,7 @@ def prepare_once(
         purpose: Which phantom to use where the user named no data.
         labelled: As for ``prepare``.
         must_have: As for ``prepare``.
+        condition: As for ``prepare``.
     """
 
     def ready() -> Prepared:
@@ -208,6 +212,7 @@ def prepare_once(
             labelled=labelled,
             must_have=must_have,
             chain=config.transform,
+            condition=condition,
         )
 
     first: list[Prepared] = []

@@ -21,6 +21,7 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
+from medimg_gan.data.settings import AUTO
 from medimg_gan.errors import ConfigError, DivergenceError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def main(config: Config) -> None:
         folder,
         purpose="classification",
         labelled=RECIPES[config.recipe].conditional,
+        condition=(AUTO,) if RECIPES[config.recipe].conditional else (),
     )
     budget = _share(minutes_left(config))
     gammas = [float(f"{middle * factor:.4g}") for factor in FACTORS]

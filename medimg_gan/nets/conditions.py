@@ -44,7 +44,8 @@ def as_condition(label: Tensor | None, numbers: Tensor, classes: int) -> Tensor:
         (N, D) float32 with ``D = condition_length(classes, K)``.
     """
     if label is None:
-        of_class = numbers.new_ones(len(numbers), 1)
+        # By sums, not by a length, which an exported network would keep for ever.
+        of_class = torch.ones_like(numbers.sum(dim=1, keepdim=True))
     else:
         of_class = F.one_hot(label, classes).to(numbers)
     if not numbers.shape[1]:

@@ -49,7 +49,7 @@ class ConditionalRecipe(NoiseRecipe):
         if not self.spec.classes:
             label = None
         if numbers is None or not self.spec.numbers:
-            numbers = each.new_empty(len(each), 0)
+            numbers = each.flatten(1)[:, :0]
         return as_condition(label, numbers, len(self.spec.classes))
 
     def _generated(self, noise: Tensor, condition: Tensor) -> Tensor:
