@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from medimg_gan.data.chain import decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
@@ -21,6 +22,7 @@ from medimg_gan.modalities import Scale
 from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
 from medimg_gan.recipes.base import device_of
+from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
 from medimg_gan.runs import MANIFEST, read_json
 
 if TYPE_CHECKING:
@@ -59,13 +61,16 @@ class Generator:
     pixel_mm: float
     chain: ChainConfig = DEFAULT_CHAIN
 
-    def sample(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+    def sample(
+        self, count: int, label: str | None = None, seed: int = 0, knobs: Knobs = AT_REST
+    ) -> FloatArray:
         """Synthetic slices in the modality's own units.
 
         Args:
             count: How many.
             label: A class name; None draws classes as frequent as in training.
             seed: Equal seeds give equal slices, and a larger count begins with the same ones.
+            knobs: Truncation and moves along directions.
 
         Returns:
             float32 (count, C, size, size); in the axial plane row 0 is the patient's front and
@@ -74,13 +79,19 @@ class Generator:
         Raises:
             LabelError: If the class is unknown.
         """
-        return self.scale.decode(self.sample_encoded(count, label, seed))
+        return self.scale.decode(self.sample_encoded(count, label, seed, knobs))
 
-    def sample_encoded(self, count: int, label: str | None = None, seed: int = 0) -> FloatArray:
+    def sample_encoded(
+        self, count: int, label: str | None = None, seed: int = 0, knobs: Knobs = AT_REST
+    ) -> FloatArray:
         """The same in the network's range [-1, 1]."""
-        numbers = self.draw_labels(count, label, seed)
+        numbers, noise = self.draw_labels(count, label, seed), self.draw_noise(count, seed)
         chunks = [
-            self._chunk(numbers[start : start + CHUNK], seed, start // CHUNK)
+            self._images(
+                torch.from_numpy(numbers[start : start + CHUNK].astype(np.int64)),
+                noise[start : start + CHUNK],
+                knobs,
+            )
             for start in range(0, count, CHUNK)
         ]
         spec = self.recipe.spec
@@ -98,6 +109,14 @@ class Generator:
             weights = np.array(self.class_counts, float) if asked else np.ones(1)
             rng = np.random.default_rng([seed, 1])
             return rng.choice(len(weights), size=count, p=weights / weights.sum())
+        return np.full(count, self.class_number(label))
+
+    def class_number(self, label: str) -> int:
+        """Its place among the classes.
+
+        Raises:
+            LabelError: If the class is unknown.
+        """
         if label not in self.classes or not self.recipe.conditional:
             known = ", ".join(self.classes) if self.recipe.conditional else "none"
             raise LabelError(
@@ -105,15 +124,24 @@ class Generator:
                 observed=f"classes it was trained to make: {known}",
                 fix="leave --label away, or train with --recipe cgan on labelled data",
             )
-        return np.full(count, self.classes.index(label))
+        return self.classes.index(label)
+
+    def draw_noise(self, count: int, seed: int) -> Tensor:
+        """The noise (count, latent) of as many slices; a longer one begins with the same rows."""
+        chunks = [
+            torch.randn(
+                CHUNK,
+                self.recipe.latent,
+                generator=torch.Generator().manual_seed(seed * 1_000_003 + chunk),
+            )
+            for chunk in range(-(-count // CHUNK))
+        ]
+        return torch.cat(chunks)[:count] if chunks else torch.empty(0, self.recipe.latent)
 
     @torch.inference_mode()
-    def _chunk(self, numbers: np.ndarray, seed: int, chunk: int) -> FloatArray:
-        rng = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
-        noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(numbers)]
+    def _images(self, numbers: Tensor, noise: Tensor, knobs: Knobs) -> FloatArray:
         device = device_of(self.recipe)
-        label = torch.from_numpy(numbers.astype(np.int64)).to(device)
-        images = self.recipe.sample(noise.to(device), label if self.classes else None)
+        images = sample_with(self.recipe, {"label": numbers.to(device)}, noise.to(device), knobs)
         return images.clamp(-1, 1).float().cpu().numpy()
 
     def as_volume(self, image: FloatArray) -> Volume:

@@ -22,6 +22,7 @@ from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
+    from medimg_gan.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Config:
     """How many slices."""
     label: str = ""
     """Class to make; default: classes as frequent as in training."""
+    truncation: float = 1.0
+    """psi: 1 for plain samples; below, more typical and less diverse; 0 for one image a class."""
+    move: tuple[str, ...] = ()
+    """NUMBER=AMOUNT, for example 1=2: go along a direction that explore shows, in standard
+    deviations."""
     format: Literal["nifti", "png", "dicom"] = "nifti"
     """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
     seed: int = 0
@@ -47,6 +53,26 @@ class Config:
         """Refuse at once what cannot be written."""
         if self.count < 1:
             raise ConfigError(f"--count {self.count}: must be at least 1")
+        if not 0 <= self.truncation <= 1:
+            raise ConfigError(f"--truncation {self.truncation:g}: must be from 0 to 1")
+        self.moves()
+
+    def moves(self) -> tuple[tuple[int, float], ...]:
+        """``move`` as numbers.
+
+        Raises:
+            ConfigError: If one is not NUMBER=AMOUNT.
+        """
+        moves = []
+        for word in self.move:
+            number, _, amount = word.partition("=")
+            try:
+                moves.append((int(number), float(amount)))
+            except ValueError:
+                raise ConfigError(
+                    f"--move {word}: expected NUMBER=AMOUNT", fix="--move 1=2"
+                ) from None
+        return tuple(moves)
 
 
 def main(config: Config) -> None:
@@ -55,6 +81,7 @@ def main(config: Config) -> None:
     if already_finished(config.out, "synthesize", config, next_step):
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.recipes.knobs import Knobs
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run, default_device())
@@ -63,17 +90,21 @@ def main(config: Config) -> None:
             f"{config.run}: a translator, not a GAN from noise",
             fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
         )
+    knobs = Knobs(config.truncation, config.moves())
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
     numbers = generator.draw_labels(config.count, config.label or None, config.seed)
+    images = generator.sample(config.count, config.label or None, config.seed, knobs)
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
     conditional = generator.recipe.conditional and generator.classes
     labels = [generator.classes[number] if conditional else "" for number in numbers]
-    _write_all(generator, config, labels)
+    _write_all(generator, config, images, labels)
     run.finish(
         synthetic=True,
         made_by=generator.recipe.__class__.__name__,
         modality=generator.modality,
         unit=generator.unit,
+        truncation=config.truncation,
+        moves=dict(config.moves()),
         png_range=[generator.scale.low, generator.scale.high],
         counts={name: labels.count(name) for name in sorted(set(labels))},
     )
@@ -81,8 +112,7 @@ def main(config: Config) -> None:
     say(f"next: {next_step}")
 
 
-def _write_all(generator: Generator, config: Config, labels: list[str]) -> None:
-    images = generator.sample(config.count, config.label or None, config.seed)
+def _write_all(generator: Generator, config: Config, images: FloatArray, labels: list[str]) -> None:
     rows = [("path", "label", "modality", "synthetic")]
     with progress("writing slices", config.count, "slices") as ticker:
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):

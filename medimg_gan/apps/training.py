@@ -84,7 +84,7 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     mirror = MODALITIES[modality].mirror and config.transform.mirrors
-    spec = Spec(1, config.size, prepared.classes, mirror)
+    spec = Spec(1, config.size, prepared.classes, mirror=mirror)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -129,7 +129,7 @@ def fit_translator(
         if not len(dataset):
             raise DataError(f"no {modality} slices in the {split} part", fix="add patients")
     mirror = all(MODALITIES[name].mirror for name in (source, target)) and config.transform.mirrors
-    net = build(recipe, options, Spec(1, config.size, (), mirror), config.seed)
+    net = build(recipe, options, Spec(1, config.size, mirror=mirror), config.seed)
     rows = datasets["train", target].table
     _note(
         fabric,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,14 @@ SLOPE = 0.2
 
 SMALLEST = 4
 """Side in pixels of the coarsest feature map."""
+
+
+class Readers(NamedTuple):
+    """The weights that read a generator's noise, or its style: A of SeFa (Shen & Zhou 2021)."""
+
+    of: Literal["noise", "style"]
+    weights: Tensor
+    """(M, length): every output that is linear in the noise or style, one a row."""
 
 
 def doublings(size: int) -> int:

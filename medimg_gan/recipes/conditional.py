@@ -14,6 +14,7 @@ from medimg_gan.recipes.base import NoiseRecipe, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from medimg_gan.nets.blocks import Readers
     from medimg_gan.types import Batch, Logs
 
 
@@ -39,6 +40,19 @@ class ConditionalRecipe(NoiseRecipe):
         if self.spec.numbers and numbers is None:
             raise ValueError(f"every sample needs its numbers: {', '.join(self.spec.numbers)}")
         return self._sampled(noise, self._as_condition(noise, label, numbers))
+
+    def style_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """What noise and condition have become before the generator's first block."""
+        known = self._as_condition(noise, batch.get("label"), batch.get("numbers"))
+        return self.generator.style(noise, known)
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], as users are to see them."""
+        return self.generator.from_style(style)
+
+    def readers(self) -> Readers:
+        """The generator's own."""
+        return self.generator.readers()
 
     @property
     def _condition_length(self) -> int:
