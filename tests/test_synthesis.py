@@ -50,7 +50,7 @@ class Noise(NoiseRecipe):
         super().__init__(None, Spec(1, 32, ("a", "b")))
         self.generator = torch.nn.Linear(1, 1)
 
-    def sample(self, noise, label=None):
+    def sample(self, noise, label=None, numbers=None):
         value = 0.5 * label.float() + 0.1 * torch.tanh(noise[:, 0])
         return value[:, None, None, None].expand(-1, 1, 32, 32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,7 +62,7 @@ def between_seeds(
     """
     stops = [generator.draw_noise(1, seed)[0] for seed in seeds]
     share = torch.arange(frames) / frames
-    legs = [slerp(*pair, share) for pair in zip(stops, stops[1:], strict=False)]
+    legs = [slerp(*pair, share) for pair in itertools.pairwise(stops)]
     noise = torch.cat([*legs, stops[-1][None]])
     return rendered(generator, noise, told(generator, [label] * len(noise)))
 
@@ -88,6 +89,6 @@ def between_classes(
     recipe = generator.recipe
     styles = recipe.style_like(told(generator, list(classes)), noise.to(device_of(recipe)))
     share = (torch.arange(frames) / frames).view(-1, *[1] * (styles.ndim - 1)).to(styles)
-    legs = [torch.lerp(*pair, share) for pair in zip(styles, styles[1:], strict=False)]
+    legs = [torch.lerp(*pair, share) for pair in itertools.pairwise(styles)]
     images = recipe.from_style(torch.cat([*legs, styles[-1:]]))
     return images.clamp(-1, 1).float().cpu().numpy()

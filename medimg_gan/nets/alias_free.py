@@ -171,9 +171,8 @@ class AliasFreeGenerator(nn.Module):
     def readers(self) -> Readers:
         """All that reads the style: the waves' place and every modulated convolution."""
         parts = [part for part in self.modules() if isinstance(part, ModulatedConvolution)]
-        return Readers(
-            "style", torch.cat([self.waves.move.weight, *(p.style.weight for p in parts)])
-        )
+        weights = [self.waves.move.weight, *(part.style.weight for part in parts)]
+        return Readers("style", torch.cat(weights))
 
     def _calm(self) -> None:
         """Begin with weak styles, and with a picture that stands still."""

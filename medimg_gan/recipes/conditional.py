@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class ConditionalRecipe(NoiseRecipe):
     """Images of an asked class and numbers from noise; without classes, the same with one class.
 
-    Subclasses have ``generator(noise, condition)`` and ``latent``.
+    Subclasses have ``latent`` and ``generator(noise, condition)``, with its ``style``,
+    ``from_style`` and ``readers``.
     """
 
     conditional = True
-    generator: nn.Module
+    generator: Any
 
     def sample(
         self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
