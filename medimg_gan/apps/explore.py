@@ -23,6 +23,8 @@ FOUND, NEAR = 0.1, 0.5
 counts as found, and as something near it."""
 AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 """How far a direction is followed, in standard deviations."""
+STRIP = 13
+"""Frames of a walk that its strip shows."""
 FEWEST = 64
 """Samples of a class that its diversity is taken from."""
 
@@ -166,11 +168,12 @@ def _interpolate(
         walks = {
             label or "": between_seeds(generator, label, seeds, config.frames) for label in labels
         }
-    shown = np.linspace(0, len(next(iter(walks.values()))) - 1, 13).round().astype(int)
+    length = len(next(iter(walks.values())))
+    shown = np.linspace(0, length - 1, min(length, STRIP)).round().astype(int)
     write_sheet(config.out / "walk.png", [(name, walk[shown]) for name, walk in walks.items()])
     write_animation(config.out / "walk.gif", np.stack(list(walks.values()), axis=1))
-    say(f"{len(walks)} walks of {len(shown)} frames (all in the animation)")
-    return {"frames": len(next(iter(walks.values())))}
+    say(f"{len(walks)} walks; the animation has {length} frames, the strip {len(shown)} of them")
+    return {"frames": length}
 
 
 def _project(

@@ -32,7 +32,7 @@ class ConvolutionalGenerator(nn.Module):
         limit: The most feature channels.
     """
 
-    BLOCKS = 3
+    _BLOCKS = 3
     """Layers before the first block."""
 
     def __init__(self, latent: int, channels: int, size: int, width: int, limit: int) -> None:
@@ -59,11 +59,11 @@ class ConvolutionalGenerator(nn.Module):
 
     def style(self, noise: Tensor) -> Tensor:
         """Noise (N, latent) -> features before the first block (N, c, 4, 4)."""
-        return self.layers[: self.BLOCKS](noise[:, :, None, None])
+        return self.layers[: self._BLOCKS](noise[:, :, None, None])
 
     def from_style(self, style: Tensor) -> Tensor:
         """Features of :meth:`style` -> images (N, C, H, W) float32 in [-1, 1]."""
-        return torch.tanh(self.layers[self.BLOCKS :](style).float())
+        return torch.tanh(self.layers[self._BLOCKS :](style).float())
 
     def readers(self) -> Readers:
         """The first layer's weight."""
