@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from medimg_gan.data.chain import decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.geometry import AXES
+from medimg_gan.data.number import Number, draw_numbers, standardised
 from medimg_gan.data.planes import as_volume
 from medimg_gan.engine.checkpoint import load_weights
 from medimg_gan.engine.loop import WEIGHTS
@@ -50,6 +52,7 @@ class Generator:
         scale: Raw values of -1 and 1 (for MR and X-ray the training scans' median).
         pixel_mm: Typical side of a pixel in the training slices.
         chain: How the training scans became pictures.
+        numbers: What slices are conditioned on besides the class.
     """
 
     recipe: NoiseRecipe
@@ -60,9 +63,15 @@ class Generator:
     scale: Scale
     pixel_mm: float
     chain: ChainConfig = DEFAULT_CHAIN
+    numbers: tuple[Number, ...] = ()
 
     def sample(
-        self, count: int, label: str | None = None, seed: int = 0, knobs: Knobs = AT_REST
+        self,
+        count: int,
+        label: str | None = None,
+        seed: int = 0,
+        numbers: Mapping[str, float] | None = None,
+        knobs: Knobs = AT_REST,
     ) -> FloatArray:
         """Synthetic slices in the modality's own units.
 
@@ -70,6 +79,8 @@ class Generator:
             count: How many.
             label: A class name; None draws classes as frequent as in training.
             seed: Equal seeds give equal slices, and a larger count begins with the same ones.
+            numbers: Name -> value of those in ``self.numbers`` that are to be the same for all
+                slices, in the column's own unit (``{"position": 0.5}``); others are drawn.
             knobs: Truncation and moves along directions.
 
         Returns:
@@ -78,20 +89,25 @@ class Generator:
 
         Raises:
             LabelError: If the class is unknown.
+            ConfigError: If a number is unknown, or was never so in training.
         """
-        return self.scale.decode(self.sample_encoded(count, label, seed, knobs))
+        return self.scale.decode(self.sample_encoded(count, label, seed, numbers, knobs))
 
     def sample_encoded(
-        self, count: int, label: str | None = None, seed: int = 0, knobs: Knobs = AT_REST
+        self,
+        count: int,
+        label: str | None = None,
+        seed: int = 0,
+        numbers: Mapping[str, float] | None = None,
+        knobs: Knobs = AT_REST,
     ) -> FloatArray:
         """The same in the network's range [-1, 1]."""
-        numbers, noise = self.draw_labels(count, label, seed), self.draw_noise(count, seed)
+        labels = self.draw_labels(count, label, seed)
+        values = draw_numbers(self.numbers, labels, seed, numbers)
+        told = standardised(self.numbers, values)
+        noise = self.draw_noise(count, seed)
         chunks = [
-            self._images(
-                torch.from_numpy(numbers[start : start + CHUNK].astype(np.int64)),
-                noise[start : start + CHUNK],
-                knobs,
-            )
+            self._images(labels[start:][:CHUNK], told[start:][:CHUNK], noise[start:][:CHUNK], knobs)
             for start in range(0, count, CHUNK)
         ]
         spec = self.recipe.spec
@@ -139,9 +155,15 @@ class Generator:
         return torch.cat(chunks)[:count] if chunks else torch.empty(0, self.recipe.latent)
 
     @torch.inference_mode()
-    def _images(self, numbers: Tensor, noise: Tensor, knobs: Knobs) -> FloatArray:
+    def _images(
+        self, labels: np.ndarray, numbers: FloatArray, noise: Tensor, knobs: Knobs
+    ) -> FloatArray:
         device = device_of(self.recipe)
-        images = sample_with(self.recipe, {"label": numbers.to(device)}, noise.to(device), knobs)
+        told = {
+            "label": torch.from_numpy(labels.astype(np.int64)).to(device),
+            "numbers": torch.from_numpy(numbers).to(device),
+        }
+        images = sample_with(self.recipe, told, noise.to(device), knobs)
         return images.clamp(-1, 1).float().cpu().numpy()
 
     def as_volume(self, image: FloatArray) -> Volume:
@@ -268,11 +290,13 @@ def load_run(folder: str | Path, device: str = "cpu") -> Generator | Translator:
         scale=scale,
         pixel_mm=facts["scale"]["pixel_mm"],
         chain=chain,
+        numbers=tuple(Number.from_plain(one) for one in facts.get("numbers", [])),
     )
 
 
 def build_recipe(facts: dict[str, Any]) -> Any:
     """The untrained recipe that a manifest describes (``recipe``, ``options``, ``spec``)."""
     recipe = RECIPES[facts["recipe"]]
-    spec = {**facts["spec"], "classes": tuple(facts["spec"]["classes"])}
+    lists = {name: tuple(facts["spec"].get(name, ())) for name in ("classes", "numbers")}
+    spec = {**facts["spec"], **lists}
     return recipe(recipe.Config(**facts["options"]), Spec(**spec))

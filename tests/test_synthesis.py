@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ import torch
 
 from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import ChainConfig
+from medimg_gan.data.number import Number
 from medimg_gan.data.planes import as_picture
 from medimg_gan.engine.checkpoint import save_weights
-from medimg_gan.errors import LabelError, RunError
+from medimg_gan.errors import CheckpointError, ConfigError, LabelError, RunError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Ct, Scale
 from medimg_gan.modalities.nyul import StandardScale
@@ -162,6 +163,31 @@ def test_classes_are_drawn_as_frequent_as_in_training(generator):
     assert numbers.mean() == pytest.approx(0.25, abs=0.03)
 
 
+class Ages(Noise):
+    """Paints each image with its standardised number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, numbers=("age",))
+
+    def sample(self, noise, label=None, numbers=None):
+        assert numbers is not None
+        return numbers[:, 0, None, None, None].expand(-1, 1, 32, 32)
+
+
+def test_numbers_are_asked_for_in_their_own_unit_or_drawn_by_class(generator):
+    age = Number("age", 20.0, 80.0, ((20.0,) * 11, (50.0,) * 11))
+    old = replace(generator, recipe=Ages(), numbers=(age,))
+    assert (old.sample_encoded(3, numbers={"age": 65.0}) == 0.5).all()
+    assert (old.sample_encoded(3, "a") == -1).all()
+    assert (old.sample_encoded(3, "b") == 0).all()
+    labels = old.draw_labels(CHUNK + 9, None, 4)
+    found = old.sample_encoded(CHUNK + 9, None, 4)[:, 0, 0, 0]
+    np.testing.assert_array_equal(found, np.array([-1.0, 0.0])[labels])
+    with pytest.raises(ConfigError, match="did you mean age"):
+        old.sample(1, numbers={"agee": 50})
+
+
 def test_an_unknown_class_is_named(generator):
     with pytest.raises(LabelError, match="a, b"):
         generator.sample(1, "c")
@@ -235,6 +261,21 @@ def test_a_run_brings_its_own_chain_and_standard_scale(run):
     assert isinstance(translator, Translator)
     assert translator.chain == expected
     assert translator.standard == StandardScale(tuple(landmarks))
+
+
+def test_a_run_brings_its_numbers(run):
+    facts = {**FACTS, "spec": {**FACTS["spec"], "numbers": ["age"]}}
+    known = Number("age", 20.0, 80.0, ((20.0,) * 11,) * 2, whole=True)
+    facts["numbers"] = [asdict(known)]
+    write_json(run / "manifest.json", facts)
+    with pytest.raises(CheckpointError, match="set of conditions"):
+        load_run(run)  # the weights are of a GAN without numbers
+    save_weights(run / "weights.pt", build_recipe(facts))
+    generator = load_run(run)
+    assert isinstance(generator, Generator)
+    assert generator.numbers == (known,)
+    one, other = (generator.sample_encoded(2, "a", numbers={"age": age}) for age in (20, 80))
+    assert np.abs(one - other).mean() > 1e-4
 
 
 def test_an_unfinished_run_and_another_verbs_are_refused(run):

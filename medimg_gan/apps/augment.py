@@ -13,6 +13,7 @@ from medimg_gan.apps.common import (
     Budget,
     TrainingConfig,
     already_finished,
+    condition_for,
     minutes_left,
     plain_name,
     run_folder,
@@ -59,6 +60,8 @@ class Config(TrainingConfig):
     """Optimiser steps of every classifier; with --minutes, what the budget allows."""
     specificity: float = 0.9
     """Specificity at which the minority's sensitivity is read, set on validation."""
+    condition: tuple[str, ...] = ("auto",)
+    """What the GAN knows of slices besides their class; as for train-gan."""
     only: str = ""
     """The modality to use where the folder holds several."""
 
@@ -87,6 +90,7 @@ def main(config: Config) -> None:
 
     fabric, run = open_training(config, "augment", folder)
     check_options("cgan", config.set)
+    condition = condition_for(config.condition, "cgan", conditional=True)
     for arm in config.arms:
         find_arm(arm)  # an unknown one is refused now, not after the GAN is trained
     modalities = (config.only,) if config.only else ()
@@ -97,6 +101,7 @@ def main(config: Config) -> None:
         folder,
         purpose="classification",
         must_have=config.minority_class,
+        condition=condition if config.gan is None else (),
     )
     gan = config.gan or _train_gan(fabric, prepared, config, folder / "gan")
     if not fabric.is_global_zero:

@@ -14,7 +14,7 @@ from medimg_gan import runs
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.data.chain_settings import ChainConfig
-from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.settings import AUTO, DataConfig
 from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError, DataError
 
@@ -152,6 +152,33 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     return tyro.cli(
         options, args=words, prog=f"--set (recipe {recipe})", config=(tyro.conf.FlagConversionOff,)
     )
+
+
+def condition_for(names: tuple[str, ...], recipe: str, *, conditional: bool) -> tuple[str, ...]:
+    """``--condition`` as :func:`medimg_gan.data.prepare.prepare` takes it.
+
+    Args:
+        names: As typed.
+        recipe: Its name, for the message.
+        conditional: Whether it can make what it is asked for.
+
+    Raises:
+        ConfigError: If it cannot, or a name stands beside auto or none.
+    """
+    names = tuple(dict.fromkeys(name.strip().lower() for name in names))
+    if names == ("none",):
+        return ()
+    if len(names) > 1 and not {"none", AUTO}.isdisjoint(names):
+        raise ConfigError(
+            f"--condition {' '.join(names)}: auto and none stand alone",
+            fix="name columns only, such as --condition position age",
+        )
+    if not conditional and names != (AUTO,):
+        raise ConfigError(
+            f"--condition {' '.join(names)}: recipe {recipe} makes slices without conditions",
+            fix="--recipe cgan, or leave --condition away",
+        )
+    return names if conditional else ()
 
 
 def already_finished(folder: Path, verb: str, config: Any, next_step: str) -> bool:

@@ -42,6 +42,9 @@ class Config:
     move: tuple[str, ...] = ()
     """NUMBER=AMOUNT, for example 1=2: go along a direction that explore shows, in standard
     deviations."""
+    at: tuple[str, ...] = ()
+    """Numbers that all slices are to have, as name=value (position=0.5 age=60); those that the
+    GAN knows and that are not named are drawn as in training."""
     format: Literal["nifti", "png", "dicom"] = "nifti"
     """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
     seed: int = 0
@@ -56,6 +59,7 @@ class Config:
         if not 0 <= self.truncation <= 1:
             raise ConfigError(f"--truncation {self.truncation:g}: must be from 0 to 1")
         self.moves()
+        self.fixed()
 
     def moves(self) -> tuple[tuple[int, float], ...]:
         """``move`` as numbers.
@@ -74,6 +78,23 @@ class Config:
                 ) from None
         return tuple(moves)
 
+    def fixed(self) -> dict[str, float]:
+        """``--at`` as name -> value.
+
+        Raises:
+            ConfigError: If one is not of the form name=value.
+        """
+        found = {}
+        for setting in self.at:
+            name, _, value = setting.partition("=")
+            try:
+                found[name.strip().lower()] = float(value)
+            except ValueError as error:
+                raise ConfigError(
+                    f"--at {setting!r}: expected name=value", fix="--at position=0.5 age=60"
+                ) from error
+        return found
+
 
 def main(config: Config) -> None:
     """Sample, write one file a slice, and a table that ``index`` and others read."""
@@ -81,6 +102,7 @@ def main(config: Config) -> None:
     if already_finished(config.out, "synthesize", config, next_step):
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.data.number import draw_numbers
     from medimg_gan.recipes.knobs import Knobs
     from medimg_gan.synthesis import Generator, load_run
 
@@ -92,12 +114,15 @@ def main(config: Config) -> None:
         )
     knobs = Knobs(config.truncation, config.moves())
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
-    numbers = generator.draw_labels(config.count, config.label or None, config.seed)
-    images = generator.sample(config.count, config.label or None, config.seed, knobs)
+    drawn = generator.draw_labels(config.count, config.label or None, config.seed)
+    values = draw_numbers(generator.numbers, drawn, config.seed, config.fixed())
+    images = generator.sample(
+        config.count, config.label or None, config.seed, config.fixed(), knobs
+    )
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
     conditional = generator.recipe.conditional and generator.classes
-    labels = [generator.classes[number] if conditional else "" for number in numbers]
-    _write_all(generator, config, images, labels)
+    labels = [generator.classes[number] if conditional else "" for number in drawn]
+    _write_all(generator, config, images, labels, values)
     run.finish(
         synthetic=True,
         made_by=generator.recipe.__class__.__name__,
@@ -112,8 +137,15 @@ def main(config: Config) -> None:
     say(f"next: {next_step}")
 
 
-def _write_all(generator: Generator, config: Config, images: FloatArray, labels: list[str]) -> None:
-    rows = [("path", "label", "modality", "synthetic")]
+def _write_all(
+    generator: Generator,
+    config: Config,
+    images: FloatArray,
+    labels: list[str],
+    values: FloatArray,
+) -> None:
+    names = [number.name for number in generator.numbers]
+    rows = [("path", "label", "modality", "synthetic", *names)]
     with progress("writing slices", config.count, "slices") as ticker:
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             name = f"synthetic_{number:05d}" + (f"_{plain_name(label)}" if label else "")
@@ -121,7 +153,8 @@ def _write_all(generator: Generator, config: Config, images: FloatArray, labels:
             if not path.exists():  # files appear complete: an interrupted call goes on here
                 volume = generator.as_volume(image)
                 write_volume(volume, path, config.format, generator.scale, "synthetic slice")
-            rows.append((path.name, label, generator.modality, "yes"))
+            told = [f"{value:.4g}" for value in values[number]]
+            rows.append((path.name, label, generator.modality, "yes", *told))
             ticker.advance()
     with (
         written_aside(config.out / "labels.csv") as aside,

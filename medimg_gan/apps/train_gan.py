@@ -9,6 +9,7 @@ from typing import Literal
 from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
+    condition_for,
     minutes_left,
     run_folder,
     say_if_embedded,
@@ -24,6 +25,9 @@ class Config(TrainingConfig):
         "cgan", "dcgan", "fastgan", "progressive", "stylegan3", "vae", "vae-gan", "wgan-gp"
     ] = "cgan"
     """cgan makes slices of an asked class and is the best on small data."""
+    condition: tuple[str, ...] = ("auto",)
+    """What slices are conditioned on besides the class: columns of the table (age) or position,
+    pixel_mm, slice_mm, area. auto: the position, where slices come from volumes. none: nothing."""
     only: str = ""
     """The modality to use where the folder holds several."""
     set: tuple[str, ...] = ()
@@ -42,6 +46,8 @@ def main(config: Config) -> None:
 
     fabric, run = open_training(config, "train-gan", folder)
     check_options(config.recipe, config.set)
+    conditional = RECIPES[config.recipe].conditional
+    condition = condition_for(config.condition, config.recipe, conditional=conditional)
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(
         fabric,
@@ -49,7 +55,8 @@ def main(config: Config) -> None:
         modalities,
         folder,
         purpose="classification",
-        labelled=RECIPES[config.recipe].conditional,
+        labelled=conditional,
+        condition=condition,
     )
     fit_gan(
         fabric,

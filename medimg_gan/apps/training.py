@@ -84,7 +84,8 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     mirror = MODALITIES[modality].mirror and config.transform.mirrors
-    spec = Spec(1, config.size, prepared.classes, mirror=mirror)
+    names = tuple(number.name for number in prepared.numbers)
+    spec = Spec(1, config.size, prepared.classes, mirror, names)
     net = build(recipe, options, spec, config.seed)
     # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
     # mix that the data have.
@@ -99,6 +100,7 @@ def fit_gan(
         unit=unit_of(modality, rows),
         scale=typical_scale(rows),
         class_counts=np.bincount(train.labels, minlength=max(1, len(prepared.classes))).tolist(),
+        numbers=[asdict(number) for number in prepared.numbers],
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
         **_chain_facts(config, prepared),
@@ -181,6 +183,7 @@ def prepare_once(
     purpose: str,
     labelled: bool = True,
     must_have: str = "",
+    condition: tuple[str, ...] = (),
 ) -> Prepared:
     """Prepare the data in the first process, then open the ready cache in the others.
 
@@ -192,6 +195,7 @@ def prepare_once(
         purpose: Which phantom to use where the user named no data.
         labelled: As for ``prepare``.
         must_have: As for ``prepare``.
+        condition: As for ``prepare``.
     """
 
     def ready() -> Prepared:
@@ -204,6 +208,7 @@ def prepare_once(
             labelled=labelled,
             must_have=must_have,
             chain=config.transform,
+            condition=condition,
         )
 
     first: list[Prepared] = []

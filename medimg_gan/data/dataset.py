@@ -11,6 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from medimg_gan.data.cache import SliceCache
+from medimg_gan.data.conditions import column_of
+from medimg_gan.data.number import Number, standardised
 from medimg_gan.data.transforms import STORED_MAX
 from medimg_gan.errors import LabelError
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
@@ -34,6 +36,7 @@ class SliceDataset(Dataset["Batch"]):
         adjacent: Slices in one image: 1, or an odd number for 2.5D with the neighbours above and
             below as channels (at a volume's end, the last slice again).
         standard: Maps MR slices to the training patients' standard histogram, if one was learnt.
+        numbers: What images are conditioned on besides the class; their columns are in the cache.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class SliceDataset(Dataset["Batch"]):
         classes: tuple[str, ...] = (),
         adjacent: int = 1,
         standard: StandardScale | None = None,
+        numbers: tuple[Number, ...] = (),
     ) -> None:
         assert adjacent % 2 == 1, "an odd number of slices has a middle"
         self.cache = cache
@@ -53,6 +57,8 @@ class SliceDataset(Dataset["Batch"]):
         self.labels = _label_numbers(self.table["label"].to_list(), classes)
         self.members = [np.flatnonzero(self.labels == c) for c in np.unique(self.labels)]
         self.position = self.table["position"].to_numpy(np.float32)
+        values = self.table[[column_of(number.name) for number in numbers]].to_numpy(float)
+        self.numbers = torch.from_numpy(standardised(numbers, values)) if numbers else None
         self.standard = standard
         if standard is not None:
             self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32))
@@ -68,7 +74,10 @@ class SliceDataset(Dataset["Batch"]):
         return len(self.rows)
 
     def gather(self, indices: IntArray) -> Batch:
-        """The batch of these items: image (n, C, size, size), label (n,), position (n,)."""
+        """The batch of these items: image (n, C, size, size), label (n,), position (n,).
+
+        Where images are conditioned on numbers, numbers (n, K) too, standardised.
+        """
         indices = np.asarray(indices)
         stored = self.cache.pictures[self.places[indices]]
         # numpy in one thread: scaling while it converts beats torch's two passes, and a busy
@@ -76,11 +85,12 @@ class SliceDataset(Dataset["Batch"]):
         image = torch.from_numpy(np.multiply(stored, np.float32(1 / STORED_MAX)))
         if self.standard is not None:
             image = self.standard.apply(image, self.landmarks[indices])
-        return {
+        batch = {
             "image": image,
             "label": torch.from_numpy(self.labels[indices]),
             "position": torch.from_numpy(self.position[indices]),
         }
+        return batch if self.numbers is None else batch | {"numbers": self.numbers[indices]}
 
     def __getitem__(self, index: int) -> Batch:
         return {name: values[0] for name, values in self.gather(np.array([index])).items()}

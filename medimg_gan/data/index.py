@@ -98,7 +98,7 @@ class Index:
             aside.write_text(text.getvalue(), encoding="utf-8")
 
 
-def build_index(config: DataConfig) -> Index:
+def build_index(config: DataConfig, numbers: tuple[str, ...] = ()) -> Index:
     """:func:`survey`, for verbs that need scans.
 
     Raises:
@@ -106,13 +106,15 @@ def build_index(config: DataConfig) -> Index:
             and ``config.strict`` is set.
         LabelError: If a mask pattern or a table matches nothing.
     """
-    index = survey(config)
+    index = survey(config, numbers)
     refuse_unusable(index, strict=config.strict)
     return index
 
 
-def survey(config: DataConfig) -> Index:
+def survey(config: DataConfig, numbers: tuple[str, ...] = ()) -> Index:
     """Scan ``config.data`` and join what headers, folders, tables and patterns say.
+
+    ``numbers`` are columns of the user's own table that scans are to bring along.
 
     Raises:
         DataError: If the folder is absent, or a modality is unknown.
@@ -121,7 +123,7 @@ def survey(config: DataConfig) -> Index:
     assert config.data is not None, "apps fill in the phantom before they index"
     config = as_indexed(config)
     root, table_path = _root_and_table(config)
-    rows = read_table(table_path, root) if table_path else {}
+    rows = read_table(table_path, root, numbers) if table_path else {}
     # Beside the cache, not in it: deleting a cache must not rename the patients.
     key = project_key(config.cache.parent)
     # Headers tell patients by their pseudonyms only: a table's ids are met as such.

@@ -14,9 +14,11 @@ from medimg_gan.console import say
 from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.conditions import learn_numbers
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.masks import Labelling
+from medimg_gan.data.number import Number
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
 from medimg_gan.errors import DataError, LabelError, SplitError
@@ -35,12 +37,14 @@ class Prepared:
         classes: Class names in index order; empty when unlabelled.
         patients_known: False where files stand for patients that nobody named.
         standard: MR's standard scale, learnt from the training patients where the chain asks.
+        numbers: What images are conditioned on besides the class.
     """
 
     cache: SliceCache
     classes: tuple[str, ...]
     patients_known: bool
     standard: StandardScale | None = None
+    numbers: tuple[Number, ...] = ()
 
     def dataset(self, split: str, *, modality: str = "", adjacent: int = 1) -> SliceDataset:
         """The slices of one split, and of one modality where several were prepared."""
@@ -49,7 +53,7 @@ class Prepared:
         if modality:
             chosen &= rows["modality"] == modality
         return SliceDataset(
-            self.cache, np.flatnonzero(chosen), self.classes, adjacent, self.standard
+            self.cache, np.flatnonzero(chosen), self.classes, adjacent, self.standard, self.numbers
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -74,6 +78,7 @@ def prepare(
     labelled: bool = True,
     must_have: str = "",
     chain: ChainConfig = DEFAULT_CHAIN,
+    condition: tuple[str, ...] = (),
 ) -> Prepared:
     """Read a folder once and give every slice a label and a split.
 
@@ -87,13 +92,14 @@ def prepare(
             has one.
         must_have: A class that every split needs; implies that there must be labels.
         chain: How scans become pictures.
+        condition: Names of numbers that images are conditioned on (see ``data.conditions``).
 
     Raises:
         ConfigError: If a setting of the chain is for a modality of which there is no scan.
         DataError, LabelError, SplitError: See the functions that this calls.
     """
     config = as_indexed(config)
-    index = _wanted(build_index(config), modalities)
+    index = _wanted(build_index(config, condition), modalities)
     say_what_is_wrong(index)
     chain.refuse_what_does_nothing({scan.modality for scan in index.scans})
     cache = build_cache(
@@ -108,9 +114,12 @@ def prepare(
     save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
-    prepared = Prepared(cache, classes, known, _standard(cache.rows, chain))
+    numbers = learn_numbers(condition, index.scans, cache.rows, classes)
+    prepared = Prepared(cache, classes, known, _standard(cache.rows, chain), numbers)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    for number in numbers:
+        say(f"  conditioned on {number.name}: {number.low:g} to {number.high:g}")
     if not known:
         say("  note: nothing names the patients; every file counts as a patient of its own")
     return prepared

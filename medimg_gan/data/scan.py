@@ -32,6 +32,7 @@ class Scan:
         label_guessed: Whether the label is a folder's name that nobody said to be a class; it may
             be a patient's, and is shown nowhere but in the table.
         split: train, val, test, or "" to be decided.
+        numbers: Columns of the user's table that were asked for, as written there.
         patient_known: False where nothing said whose it is, and the file stands for its patient.
         notes: What a user should know of it, a line each.
     """
@@ -46,6 +47,7 @@ class Scan:
     mask: Path | None = None
     mask_names: Mapping[int, str] = field(default_factory=dict)
     split: str = ""
+    numbers: Mapping[str, str] = field(default_factory=dict)
     patient_known: bool = True
     notes: tuple[str, ...] = ()
 
@@ -157,6 +159,7 @@ def describe(
         mask=mask,
         mask_names=names,
         split=row.split or named.get("split") or folders.get("split", ""),
+        numbers=row.numbers,
         patient_known=bool(patient),
         notes=(*item.notes, *_mask_note(mask, names)),
     )

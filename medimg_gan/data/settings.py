@@ -15,6 +15,9 @@ from medimg_gan.read_options import OnGap, OnTilt, PhilipsScaling, ReadOptions
 ANY = 0
 """In place of a mask's value: any value above 0."""
 
+AUTO = "auto"
+"""In place of the names of numbers that images are conditioned on: what fits the data."""
+
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -22,7 +22,8 @@ COLUMNS = (*PATH_COLUMNS, "patient", "label", "split", "modality", "sequence", "
 class Row:
     """One row of a user's table; "" where it says nothing.
 
-    ``line`` is its line in the file, for messages: rows that say the same are equal.
+    ``numbers`` are columns of the user's own that were asked for, as written. ``line`` is its
+    line in the file, for messages: rows that say the same are equal.
     """
 
     patient: str = ""
@@ -31,6 +32,7 @@ class Row:
     modality: str = ""
     sequence: str = ""
     mask: Path | None = None
+    numbers: Mapping[str, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
 
 
@@ -46,10 +48,15 @@ def table_root(table: Path) -> Path:
     return Path(noted) if noted else table.parent
 
 
-def read_table(path: Path, root: Path) -> dict[str, Row]:
+def read_table(path: Path, root: Path, numbers: tuple[str, ...] = ()) -> dict[str, Row]:
     """Read a table: path (relative to the data folder) -> row.
 
     A table with a column patient and no path names folders by patient.
+
+    Args:
+        path: The table.
+        root: What its paths are relative to.
+        numbers: The user's own columns that are wanted, where it has them.
 
     Raises:
         LabelError: If it cannot be read, lacks a path column, misspells a column, names a path
@@ -78,7 +85,7 @@ def read_table(path: Path, root: Path) -> dict[str, Row]:
                 fix="fill it in, or delete the row",
             )
         name = Path(name).as_posix()
-        row = _row(record, root)
+        row = _row(record, root, numbers)
         if rows.setdefault(name, row) != row:
             raise LabelError(
                 f"{path}: {name!r} stands in two rows that disagree",
@@ -131,7 +138,7 @@ def _refuse_misspelt(path: Path, columns: list[str]) -> None:
             )
 
 
-def _row(record: Mapping[Hashable, str], root: Path) -> Row:
+def _row(record: Mapping[Hashable, str], root: Path, numbers: tuple[str, ...]) -> Row:
     def value(name: str) -> str:
         text = record.get(name, "").strip()
         return "" if text == "by slice" else text
@@ -144,5 +151,6 @@ def _row(record: Mapping[Hashable, str], root: Path) -> Row:
         modality=value("modality").lower(),
         sequence=value("sequence").lower(),
         mask=root / mask if mask else None,
+        numbers={name: value(name) for name in numbers if name in record and name not in COLUMNS},
         line=int(record["line"]),
     )

@@ -26,16 +26,16 @@ class Spec:
         channels: Channels of an image (adjacent slices in 2.5D).
         size: Height and width in pixels, a power of two from 32.
         classes: Class names in index order; empty when unlabelled.
+        mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
         numbers: Names of the numbers that images are conditioned on, in the order of the columns
             of a batch's ``numbers``.
-        mirror: Whether a left-right flip leaves a plausible image (axial head yes, chest no).
     """
 
     channels: int = 1
     size: int = 64
     classes: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ()
     mirror: bool = False
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,45 @@ def test_an_unconditional_gan_writes_no_labels(place):
     assert rows[1:] == [f"synthetic_{n:05d}.nii.gz,,mri,yes" for n in range(3)]
 
 
+def test_a_gan_is_conditioned_on_position_and_on_columns_of_the_table(place, capsys):
+    rows = ["patient,age,sex"] + [f"{n:02d},{20 + 7.3 * n},{'mf'[n % 2]}" for n in range(9)]
+    (place / "scans/labels.csv").write_text("\n".join(rows))
+    train("--run", "runs/gan", "--condition", "position", "age")
+    printed = capsys.readouterr().out
+    assert "conditioned on position: 0 to 1" in printed
+    written = (place / "runs/gan/manifest.json").read_text()
+    facts = json.loads(written)
+    assert [number["name"] for number in facts["numbers"]] == ["position", "age"]
+    assert not any(f"{20 + 7.3 * n:g}" in written for n in range(1, 9))
+    words = ["--run", "runs/gan", "--count", "3", "--format", "png"]
+    cli.run("synthesize", [*words, "--out", "out", "--at", "age=45"])
+    table = (place / "out/labels.csv").read_text().splitlines()
+    assert table[0] == "path,label,modality,synthetic,position,age"
+    assert all(row.endswith(",45") for row in table[1:])
+    assert len({row.split(",")[4] for row in table[1:]}) > 1
+    for wrong, said in (("agee=4", "did you mean age"), ("age", "'age'"), ("age=7", "20 to")):
+        message = stopped("synthesize", [*words, "--out", "x", "--at", wrong], capsys)
+        assert said in message
+    assert not (place / "x").exists()
+    words = ["--data", "scans", *MASK, *TINY, "--steps", "2", "--run", "runs/other"]
+    assert "'m', 'f'" in stopped("train-gan", [*words, "--condition", "sex"], capsys)
+
+
+def test_a_gan_knows_the_position_of_volumes_unless_told_not_to(place, capsys):
+    train("--run", "runs/gan")
+    train("--run", "runs/none", "--condition", "none")
+    train("--run", "runs/plain", "--recipe", "dcgan")
+    found = [
+        json.loads((place / "runs" / name / "manifest.json").read_text())["spec"]["numbers"]
+        for name in ("gan", "none", "plain")
+    ]
+    assert found == [["position"], [], []]
+    words = ["--data", "scans", *MASK, *TINY, "--steps", "2", "--run", "runs/other"]
+    message = stopped("train-gan", [*words, "--recipe", "dcgan", "--condition", "age"], capsys)
+    assert "without conditions" in message
+    assert "stand alone" in stopped("train-gan", [*words, "--condition", "auto", "age"], capsys)
+
+
 def test_another_gan_does_not_pass_for_the_first(place, capsys):
     train("--run", "runs/one")
     train("--run", "runs/two", "--seed", "5")

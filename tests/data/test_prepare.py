@@ -122,6 +122,24 @@ def test_what_was_left_out_is_named(nifti_folder, tmp_path, capsys, settings):
     assert "broken.nii.gz" in capsys.readouterr().out
 
 
+def test_batches_bring_the_numbers_asked_for_standardised(settings, tmp_path, nifti_folder):
+    rows = ["patient,age"] + [f"{patient:02d},{30 + 5 * patient}" for patient in range(9)]
+    (nifti_folder / "labels.csv").write_text("\n".join(rows))
+    folder = tmp_path / "run"
+    prepared = prepare(settings, (), size=32, seed=0, folder=folder, condition=("position", "age"))
+    position, age = prepared.numbers
+    assert (position.low, position.high) == (0, 1)
+    for split in ("train", "val", "test"):
+        dataset = prepared.dataset(split)
+        batch = dataset.gather(np.arange(len(dataset)))
+        expected = [2 * batch["position"] - 1]
+        years = torch.tensor(dataset.table["number age"].to_numpy())
+        expected += [((2 * years - age.low - age.high) / (age.high - age.low)).clip(-1.5, 1.5)]
+        torch.testing.assert_close(batch["numbers"], torch.stack(expected, dim=1).float())
+    plain = prepare(settings, (), size=32, seed=0, folder=folder).dataset("train")
+    assert "numbers" not in plain.gather(np.arange(2))
+
+
 NYUL = ChainConfig(intensity="nyul")
 
 

@@ -127,11 +127,11 @@ def gan(place) -> str:
 @pytest.mark.parametrize(("file_format", "pattern"), [("nifti", "*.nii.gz"), ("png", "*.png")])
 def test_synthetic_slices_are_written_with_their_labels(place, gan, file_format, pattern):
     out = f"synthetic-{file_format}"
-    words = ["--run", gan, "--count", 5, "--label", "tumor", "--out", out]
+    words = ["--run", gan, "--count", 5, "--label", "tumor", "--out", out, "--at", "position=0.4"]
     run(place, "synthesize.py", *words, "--format", file_format)
     assert len(list((place / out).glob(pattern))) == 5
     table = (place / out / "labels.csv").read_text().splitlines()
-    assert all(row.endswith(",tumor,mri,yes") for row in table[1:])
+    assert all(row.endswith(",tumor,mri,yes,0.4") for row in table[1:])
     assert "finished already" in run(place, "synthesize.py", *words, "--format", file_format)
     assert "5 scans" in run(place, "index.py", "--data", out)
 

@@ -112,8 +112,10 @@ def test_an_unknown_class_is_named(generator):
 
 def test_knobs_at_rest_leave_samples_as_they_are_bit_by_bit(generator):
     plain = generator.sample_encoded(3, "a", 1)
-    np.testing.assert_array_equal(generator.sample_encoded(3, "a", 1, Knobs(truncation=1.0)), plain)
-    typical = generator.sample_encoded(3, "a", 1, Knobs(truncation=0.5))
+    np.testing.assert_array_equal(
+        generator.sample_encoded(3, "a", 1, knobs=Knobs(truncation=1.0)), plain
+    )
+    typical = generator.sample_encoded(3, "a", 1, knobs=Knobs(truncation=0.5))
     assert 0 < spread(typical) < spread(plain)
 
 

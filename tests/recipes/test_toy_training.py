@@ -42,6 +42,24 @@ def stream():
     return {"image": image, "label": label}
 
 
+def stream_of_ages():
+    age = 2 * torch.rand(8, 1) - 1
+    image = 0.6 * age.view(-1, 1, 1, 1) + 0.05 * torch.randn(8, 1, 16, 16)
+    return {"image": image, "numbers": age}
+
+
+def test_a_sample_is_as_bright_as_the_number_asked_for():
+    torch.manual_seed(0)
+    config = RECIPES["cgan"].Config(**SETTINGS["cgan"])
+    recipe = RECIPES["cgan"](config, Spec(size=16, numbers=("age",)))
+    train(recipe, stream_of_ages, 140)
+    asked = torch.linspace(-0.9, 0.9, 32)
+    with torch.no_grad():
+        noise = torch.randn(32, recipe.latent)
+        found = recipe.sample(noise, None, asked[:, None]).mean(dim=(1, 2, 3))
+    assert torch.corrcoef(torch.stack([asked, found]))[0, 1] > 0.8
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_fakes_move_towards_the_real_ones(name):
     torch.manual_seed(0)
