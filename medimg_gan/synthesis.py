@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from medimg_gan.data.chain import decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
@@ -24,6 +25,7 @@ from medimg_gan.modalities import Scale
 from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
 from medimg_gan.recipes.base import device_of
+from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
 from medimg_gan.runs import MANIFEST, read_json
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Generator:
         label: str | None = None,
         seed: int = 0,
         numbers: Mapping[str, float] | None = None,
+        knobs: Knobs = AT_REST,
     ) -> FloatArray:
         """Synthetic slices in the modality's own units.
 
@@ -81,6 +84,7 @@ class Generator:
             seed: Equal seeds give equal slices, and a larger count begins with the same ones.
             numbers: Name -> value of those in ``self.numbers`` that are to be the same for all
                 slices, in the column's own unit (``{"position": 0.5}``); others are drawn.
+            knobs: Truncation and moves along directions.
 
         Returns:
             float32 (count, C, size, size); in the axial plane row 0 is the patient's front and
@@ -90,7 +94,7 @@ class Generator:
             LabelError: If the class is unknown.
             ConfigError: If a number is unknown, or was never so in training.
         """
-        return self.scale.decode(self.sample_encoded(count, label, seed, numbers))
+        return self.scale.decode(self.sample_encoded(count, label, seed, numbers, knobs))
 
     def sample_encoded(
         self,
@@ -98,13 +102,15 @@ class Generator:
         label: str | None = None,
         seed: int = 0,
         numbers: Mapping[str, float] | None = None,
+        knobs: Knobs = AT_REST,
     ) -> FloatArray:
         """The same in the network's range [-1, 1]."""
         labels = self.draw_labels(count, label, seed)
         values = draw_numbers(self.numbers, labels, seed, numbers)
         told = standardised(self.numbers, values)
+        noise = self.draw_noise(count, seed)
         chunks = [
-            self._chunk(labels[start:][:CHUNK], told[start:][:CHUNK], seed, start // CHUNK)
+            self._images(labels[start:][:CHUNK], told[start:][:CHUNK], noise[start:][:CHUNK], knobs)
             for start in range(0, count, CHUNK)
         ]
         spec = self.recipe.spec
@@ -122,6 +128,14 @@ class Generator:
             weights = np.array(self.class_counts, float) if asked else np.ones(1)
             rng = np.random.default_rng([seed, 1])
             return rng.choice(len(weights), size=count, p=weights / weights.sum())
+        return np.full(count, self.class_number(label))
+
+    def class_number(self, label: str) -> int:
+        """Its place among the classes.
+
+        Raises:
+            LabelError: If the class is unknown.
+        """
         if label not in self.classes or not self.recipe.conditional:
             known = ", ".join(self.classes) if self.recipe.conditional else "none"
             raise LabelError(
@@ -129,18 +143,30 @@ class Generator:
                 observed=f"classes it was trained to make: {known}",
                 fix="leave --label away, or train with --recipe cgan on labelled data",
             )
-        return np.full(count, self.classes.index(label))
+        return self.classes.index(label)
+
+    def draw_noise(self, count: int, seed: int) -> Tensor:
+        """The noise (count, latent) of as many slices; a longer one begins with the same rows."""
+        chunks = [
+            torch.randn(
+                CHUNK,
+                self.recipe.latent,
+                generator=torch.Generator().manual_seed(seed * 1_000_003 + chunk),
+            )
+            for chunk in range(-(-count // CHUNK))
+        ]
+        return torch.cat(chunks)[:count] if chunks else torch.empty(0, self.recipe.latent)
 
     @torch.inference_mode()
-    def _chunk(self, labels: np.ndarray, numbers: FloatArray, seed: int, chunk: int) -> FloatArray:
-        rng = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
-        noise = torch.randn(CHUNK, self.recipe.latent, generator=rng)[: len(labels)]
+    def _images(
+        self, labels: np.ndarray, numbers: FloatArray, noise: Tensor, knobs: Knobs
+    ) -> FloatArray:
         device = device_of(self.recipe)
         told = {
             "label": torch.from_numpy(labels.astype(np.int64)).to(device),
             "numbers": torch.from_numpy(numbers).to(device),
         }
-        images = self.recipe.sample_like(told, noise.to(device))
+        images = sample_with(self.recipe, told, noise.to(device), knobs)
         return images.clamp(-1, 1).float().cpu().numpy()
 
     def as_volume(self, image: FloatArray) -> Volume:

@@ -19,6 +19,7 @@ VERBS = {
     "train-cyclegan": "train an unpaired translator between two modalities",
     "evaluate": "measure a GAN's images beside real ones",
     "synthesize": "write synthetic slices of a trained GAN",
+    "explore": "look around in the latent space of a trained GAN",
     "translate": "translate whole volumes, geometry kept",
     "export": "write a trained network for other programs: TorchScript, ONNX, safetensors",
     "augment": "say whether synthetic slices help a classifier on these data",

@@ -37,6 +37,11 @@ class Config:
     """How many slices."""
     label: str = ""
     """Class to make; default: classes as frequent as in training."""
+    truncation: float = 1.0
+    """psi: 1 for plain samples; below, more typical and less diverse; 0 for one image a class."""
+    move: tuple[str, ...] = ()
+    """NUMBER=AMOUNT, for example 1=2: go along a direction that explore shows, in standard
+    deviations."""
     at: tuple[str, ...] = ()
     """Numbers that all slices are to have, as name=value (position=0.5 age=60); those that the
     GAN knows and that are not named are drawn as in training."""
@@ -54,7 +59,27 @@ class Config:
         """Refuse at once what cannot be written."""
         if self.count < 1:
             raise ConfigError(f"--count {self.count}: must be at least 1")
+        if not 0 <= self.truncation <= 1:
+            raise ConfigError(f"--truncation {self.truncation:g}: must be from 0 to 1")
+        self.moves()
         self.fixed()
+
+    def moves(self) -> tuple[tuple[int, float], ...]:
+        """``move`` as numbers.
+
+        Raises:
+            ConfigError: If one is not NUMBER=AMOUNT.
+        """
+        moves = []
+        for word in self.move:
+            number, _, amount = word.partition("=")
+            try:
+                moves.append((int(number), float(amount)))
+            except ValueError:
+                raise ConfigError(
+                    f"--move {word}: expected NUMBER=AMOUNT", fix="--move 1=2"
+                ) from None
+        return tuple(moves)
 
     def fixed(self) -> dict[str, float]:
         """``--at`` as name -> value.
@@ -81,6 +106,7 @@ def main(config: Config) -> None:
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.data.number import draw_numbers
+    from medimg_gan.recipes.knobs import Knobs
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run, default_device(), config.weights)
@@ -89,18 +115,24 @@ def main(config: Config) -> None:
             f"{config.run}: a translator, not a GAN from noise",
             fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
         )
+    knobs = Knobs(config.truncation, config.moves())
     # Drawn before the folder is made, so that an unknown class leaves nothing behind.
     drawn = generator.draw_labels(config.count, config.label or None, config.seed)
     values = draw_numbers(generator.numbers, drawn, config.seed, config.fixed())
+    images = generator.sample(
+        config.count, config.label or None, config.seed, config.fixed(), knobs
+    )
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
     conditional = generator.recipe.conditional and generator.classes
     labels = [generator.classes[number] if conditional else "" for number in drawn]
-    _write_all(generator, config, labels, values)
+    _write_all(generator, config, images, labels, values)
     run.finish(
         synthetic=True,
         made_by=generator.recipe.__class__.__name__,
         modality=generator.modality,
         unit=generator.unit,
+        truncation=config.truncation,
+        moves=dict(config.moves()),
         png_range=[generator.scale.low, generator.scale.high],
         counts={name: labels.count(name) for name in sorted(set(labels))},
     )
@@ -108,8 +140,13 @@ def main(config: Config) -> None:
     say(f"next: {next_step}")
 
 
-def _write_all(generator: Generator, config: Config, labels: list[str], values: FloatArray) -> None:
-    images = generator.sample(config.count, config.label or None, config.seed, config.fixed())
+def _write_all(
+    generator: Generator,
+    config: Config,
+    images: FloatArray,
+    labels: list[str],
+    values: FloatArray,
+) -> None:
     names = [number.name for number in generator.numbers]
     rows = [("path", "label", "modality", "synthetic", *names)]
     with progress("writing slices", config.count, "slices") as ticker:

@@ -123,7 +123,7 @@ def fit_translator(
         if not len(dataset):
             raise DataError(f"no {modality} slices in the {split} part", fix="add patients")
     mirror = all(MODALITIES[name].mirror for name in (source, target)) and config.transform.mirrors
-    net = build(recipe, options, Spec(1, config.size, (), mirror), config.seed)
+    net = build(recipe, options, Spec(1, config.size, mirror=mirror), config.seed)
     rows = datasets["train", target].table
     _note(
         fabric,

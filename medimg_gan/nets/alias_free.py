@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medimg_gan.nets.blocks import SLOPE, doublings, init_leaky, pixel_norm
+from medimg_gan.nets.blocks import SLOPE, Readers, doublings, init_leaky, pixel_norm
 from medimg_gan.nets.resampling import Grid, resampled, resampling_matrix
 
 START = 16
@@ -25,9 +25,6 @@ MARGIN = 6
 
 BAND = 0.7
 """Part of a rate's Nyquist frequency that features may fill; the rest is the filters' to fall."""
-
-CENTRE_SAMPLES = 1024
-"""Styles whose mean is the centre that truncation pulls towards."""
 
 
 def _cutoff(side: int) -> float:
@@ -144,7 +141,6 @@ class AliasFreeGenerator(nn.Module):
         self,
         noise: Tensor,
         condition: Tensor,
-        truncation: float = 1.0,
         shift: tuple[float, float] = (0.0, 0.0),
     ) -> Tensor:
         """Make images.
@@ -152,33 +148,31 @@ class AliasFreeGenerator(nn.Module):
         Args:
             noise: (N, latent).
             condition: (N, D) float32.
-            truncation: psi: 1 leaves styles alone, 0 gives the mean image of each condition
-                (Karras 2019, appendix B).
             shift: How far the picture moves down and right, in image sides.
 
         Returns:
             (N, C, H, W) float32 in [-1, 1].
         """
-        style = self._style(noise, condition)
-        if truncation != 1:
-            style = torch.lerp(self._centre(condition, noise.shape[1]), style, truncation)
+        return self.from_style(self.style(noise, condition), shift)
+
+    def style(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> w (N, style)."""
+        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
+        return self.mapping(known)
+
+    def from_style(self, style: Tensor, shift: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+        """Style (N, style) -> images, as :meth:`forward`."""
         features = self.waves(style, shift)
         for layer in self.layers:
             features = layer(features, style)
         image = self.image(features, style).float()
         return torch.tanh(image[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN])
 
-    def _style(self, noise: Tensor, condition: Tensor) -> Tensor:
-        known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
-        return self.mapping(known)
-
-    def _centre(self, condition: Tensor, latent: int) -> Tensor:
-        """The mean style of each condition (N, style), over noise that is always the same."""
-        random = torch.Generator().manual_seed(0)
-        noise = torch.randn(CENTRE_SAMPLES, latent, generator=random).to(condition.device)
-        distinct, which = condition.unique(dim=0, return_inverse=True)
-        centres = [self._style(noise, row.expand(len(noise), -1)).mean(dim=0) for row in distinct]
-        return torch.stack(centres)[which]
+    def readers(self) -> Readers:
+        """All that reads the style: the waves' place and every modulated convolution."""
+        parts = [part for part in self.modules() if isinstance(part, ModulatedConvolution)]
+        weights = [self.waves.move.weight, *(part.style.weight for part in parts)]
+        return Readers("style", torch.cat(weights))
 
     def _calm(self) -> None:
         """Begin with weak styles, and with a picture that stands still."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,14 @@ SMALLEST = 4
 
 MEASURES = 16
 """Values that minibatch discrimination adds to an image's features."""
+
+
+class Readers(NamedTuple):
+    """The weights that read a generator's noise, or its style: A of SeFa (Shen & Zhou 2021)."""
+
+    of: Literal["noise", "style"]
+    weights: Tensor
+    """(M, length): every output that is linear in the noise or style, one a row."""
 
 
 def doublings(size: int) -> int:

@@ -12,6 +12,7 @@ from medimg_gan.nets.blocks import (
     SMALLEST,
     MinibatchDeviation,
     PixelNorm,
+    Readers,
     channel_ladder,
     init_leaky,
 )
@@ -30,6 +31,9 @@ class ConvolutionalGenerator(nn.Module):
         width: Feature channels at half the image's size.
         limit: The most feature channels.
     """
+
+    _BLOCKS = 3
+    """Layers before the first block."""
 
     def __init__(self, latent: int, channels: int, size: int, width: int, limit: int) -> None:
         super().__init__()
@@ -51,7 +55,19 @@ class ConvolutionalGenerator(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Noise (N, latent) -> images (N, C, H, W) float32 in [-1, 1]."""
-        return torch.tanh(self.layers(noise[:, :, None, None]).float())
+        return self.from_style(self.style(noise))
+
+    def style(self, noise: Tensor) -> Tensor:
+        """Noise (N, latent) -> features before the first block (N, c, 4, 4)."""
+        return self.layers[: self._BLOCKS](noise[:, :, None, None])
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Features of :meth:`style` -> images (N, C, H, W) float32 in [-1, 1]."""
+        return torch.tanh(self.layers[self._BLOCKS :](style).float())
+
+    def readers(self) -> Readers:
+        """The first layer's weight."""
+        return Readers("noise", self.get_parameter("layers.0.weight").flatten(1).T)
 
 
 class ConvolutionalCritic(nn.Module):

@@ -17,6 +17,7 @@ from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
     PixelNorm,
+    Readers,
     channel_ladder,
     init_leaky,
     pixel_norm,
@@ -103,10 +104,18 @@ class GrowingGenerator(_Growing):
         Returns:
             (N, C, s, s) float32 in [-1, 1] with ``s = side_at(stage)``.
         """
-        level, alpha = math.ceil(stage), stage - math.floor(stage)
+        return self.from_style(self.style(noise, condition), stage)
+
+    def style(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> features before the first block (N, c, 4, 4)."""
         known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
+        return self.start(known[:, :, None, None])
+
+    def from_style(self, style: Tensor, stage: float) -> Tensor:
+        """Features of :meth:`style` -> images, as :meth:`forward`."""
+        level, alpha = math.ceil(stage), stage - math.floor(stage)
         used: list[nn.Module] = [self.embed, self.start, *self.blocks[:level]]
-        features = self.start(known[:, :, None, None])
+        features = style
         for block in self.blocks[: level - 1]:
             features = block(features)
         last, to_image = self.blocks[level - 1], self.images[level - 1]
@@ -117,6 +126,11 @@ class GrowingGenerator(_Growing):
             before = torch.tanh(self.images[level - 2](features).float())
             image = torch.lerp(F.interpolate(before, scale_factor=2), image, alpha)
         return image + self._idle(used)
+
+    def readers(self) -> Readers:
+        """The first layer's weight, as far as it reads the noise."""
+        weight = self.get_parameter("start.0.weight")[: self.embed.out_features]
+        return Readers("noise", weight.flatten(1).T)
 
 
 class GrowingCritic(_Growing):

@@ -17,6 +17,7 @@ from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
     PixelNorm,
+    Readers,
     channel_ladder,
     channels_last,
     doublings,
@@ -93,8 +94,16 @@ class LightweightGenerator(nn.Module):
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Noise (N, latent), condition (N, D) -> images (N, C, H, W) float32 in [-1, 1]."""
+        return self.from_style(self.style(noise, condition))
+
+    def style(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> features before the first block (N, c, 4, 4)."""
         known = torch.cat([pixel_norm(noise), pixel_norm(self.embed(condition))], dim=1)
-        scales = [channels_last(self.start(known[:, :, None, None]))]
+        return self.start(known[:, :, None, None])
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Features of :meth:`style` -> images (N, C, H, W) float32 in [-1, 1]."""
+        scales = [channels_last(style)]
         for level, block in enumerate(self.blocks, start=1):
             features = block(scales[-1])
             if level >= self.skip:
@@ -102,6 +111,11 @@ class LightweightGenerator(nn.Module):
                 features = self.excitations[source](scales[source], features)
             scales.append(features)
         return torch.tanh(self.image(scales[-1]).float())
+
+    def readers(self) -> Readers:
+        """The first layer's weight, as far as it reads the noise."""
+        weight = self.get_parameter("start.0.weight")[: self.embed.out_features]
+        return Readers("noise", weight.flatten(1).T)
 
 
 class _Halving(nn.Module):

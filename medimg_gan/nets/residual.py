@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from medimg_gan.nets.blocks import (
     SLOPE,
     SMALLEST,
+    Readers,
     channel_ladder,
     channels_last,
     init_leaky,
@@ -107,15 +108,28 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Noise (N, latent), condition (N, D) -> images (N, C, H, W) float32 in [-1, 1]."""
+        return self.from_style(self.style(noise, condition))
+
+    def style(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Noise (N, latent), condition (N, D) -> what modulates every block (N, style)."""
         noise = pixel_norm(noise) if self.spherical else noise
         known = torch.cat([noise, pixel_norm(self.embed(condition))], dim=1)
-        style = self.mapping(known)
+        return self.mapping(known)
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Style (N, style) -> images (N, C, H, W) float32 in [-1, 1]."""
         features = channels_last(self.start(style).unflatten(1, (-1, SMALLEST, SMALLEST)))
         for block in self.blocks:
             features = block(features, style)
         features = F.leaky_relu(self.last_style(features, style), SLOPE)
         features = F.leaky_relu(self.last(features), SLOPE)
         return torch.tanh(self.image(features).float())
+
+    def readers(self) -> Readers:
+        """All that reads the style: the first features and every modulation."""
+        parts = [part for part in self.modules() if isinstance(part, Modulation)]
+        weights = [self.start.weight, *(part.scale_and_shift.weight for part in parts)]
+        return Readers("style", torch.cat(weights))
 
 
 class CriticBlock(nn.Module):

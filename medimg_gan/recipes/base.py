@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from medimg_gan.nets.blocks import Readers
     from medimg_gan.types import Batch, Logs
 
 
@@ -159,6 +160,25 @@ class NoiseRecipe(Recipe):
             batch["label"] if self.conditional and self.spec.classes else None,
             batch["numbers"] if self.conditional and self.spec.numbers else None,
         )
+
+    def style_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """What noise and condition have become before the generator's first block.
+
+        StyleGAN's w, (N, length); without a mapping network, the coarsest features (N, c, 4, 4).
+
+        Args:
+            batch: ``label`` (N,) and ``numbers`` (N, K), as far as the recipe is conditioned.
+            noise: (N, latent).
+        """
+        raise NotImplementedError
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] of :meth:`style_like`'s result: ``sample_like``'s own."""
+        raise NotImplementedError
+
+    def readers(self) -> Readers:
+        """The weights that read the noise or the style first."""
+        raise NotImplementedError
 
     def noise_for(self, batch: Batch) -> Tensor:
         """Fresh noise (N, latent) for as many images as ``batch`` has, on its device."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from medimg_gan.nets.conditions import as_condition, condition_length
 from medimg_gan.recipes.base import NoiseRecipe
 
 if TYPE_CHECKING:
+    from medimg_gan.nets.blocks import Readers
     from medimg_gan.types import Batch
 
 
 class ConditionalRecipe(NoiseRecipe):
     """Images of an asked class and numbers from noise; without classes, the same with one class.
 
-    Subclasses have ``generator(noise, condition)`` and ``latent``.
+    Subclasses have ``latent`` and ``generator(noise, condition)``, with its ``style``,
+    ``from_style`` and ``readers``.
     """
 
     conditional = True
-    generator: nn.Module
+    generator: Any
 
     def sample(
         self, noise: Tensor, label: Tensor | None = None, numbers: Tensor | None = None
@@ -35,6 +37,19 @@ class ConditionalRecipe(NoiseRecipe):
         if self.spec.numbers and numbers is None:
             raise ValueError(f"every sample needs its numbers: {', '.join(self.spec.numbers)}")
         return self._sampled(noise, self._as_condition(noise, label, numbers))
+
+    def style_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """What noise and condition have become before the generator's first block."""
+        known = self._as_condition(noise, batch.get("label"), batch.get("numbers"))
+        return self.generator.style(noise, known)
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1], as users are to see them."""
+        return self.generator.from_style(style)
+
+    def readers(self) -> Readers:
+        """The generator's own."""
+        return self.generator.readers()
 
     @property
     def _condition_length(self) -> int:

@@ -29,6 +29,7 @@ from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
 from medimg_gan.recipes.base import Adam, Phase, Spec
 
 if TYPE_CHECKING:
+    from medimg_gan.nets.blocks import Readers
     from medimg_gan.types import Batch, Logs
 
 
@@ -100,6 +101,18 @@ class Dcgan(AugmentedRecipe):
     ) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]; a condition is ignored."""
         return self.generator(noise)
+
+    def style_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """The generator's coarsest features (N, c, 4, 4); a condition is ignored."""
+        return self.generator.style(noise)
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1]."""
+        return self.generator.from_style(style)
+
+    def readers(self) -> Readers:
+        """The generator's own."""
+        return self.generator.readers()
 
     def _critic_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Scores (N,) of the real images and of as many fakes, which must not meet in a group."""

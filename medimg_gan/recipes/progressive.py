@@ -93,6 +93,10 @@ class Progressive(GameRecipe):
         images = self._generated(noise, condition)
         return F.interpolate(images, size=self.spec.size)
 
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images of the full size, whatever the stage."""
+        return F.interpolate(self.generator.from_style(style, self.stage), size=self.spec.size)
+
     def _real(self, batch: Batch) -> Tensor:
         return faded(batch["image"], self.stage)
 

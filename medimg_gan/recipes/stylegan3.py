@@ -4,22 +4,19 @@
 here                papers
 ==================  =====================================================
 ``generator``       g(w), w = f(z, y); Fourier features, filtered nonlinearities (sec. 3)
-``truncation``      psi: w' = w_mean(y) + psi (w - w_mean(y)) (Karras 2019, appendix B)
 ``critic``          D(x, y), the projection critic of ``cgan``
 ==================  =====================================================
 
 How far it keeps its promise is measured: EQ-T, ``metrics.equivariance``. Departs from the paper:
 two layers a scale with one filter for all scales (the paper lays out 14 layers by frequency), far
 fewer channels, translation only (config T), a mapping of two layers at the common learning rate,
-tanh at the end, the relativistic loss with lazy R1 and R2 of ``cgan``, DiffAugment, and a mean
-style that is computed when it is needed in place of a running mean.
+tanh at the end, the relativistic loss with lazy R1 and R2 of ``cgan``, DiffAugment. Truncation is
+``recipes.knobs``', as for every generator.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from medimg_gan.nets.alias_free import AliasFreeGenerator
 from medimg_gan.nets.residual import ProjectionCritic
@@ -41,8 +38,6 @@ class StyleGan3Config(GameConfig):
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    truncation: float = 1.0
-    """psi of the samples: below 1 they are more typical and less diverse; training is at 1."""
 
 
 class StyleGan3(GameRecipe):
@@ -62,6 +57,3 @@ class StyleGan3(GameRecipe):
     def adam(self, net: str) -> Adam:
         """The paper's betas."""
         return Adam(self.config.learning_rate, (0.0, 0.99))
-
-    def _sampled(self, noise: Tensor, condition: Tensor) -> Tensor:
-        return self.generator(noise, condition, self.config.truncation)

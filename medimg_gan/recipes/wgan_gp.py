@@ -28,6 +28,7 @@ from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
 from medimg_gan.recipes.base import Adam, Phase, Spec
 
 if TYPE_CHECKING:
+    from medimg_gan.nets.blocks import Readers
     from medimg_gan.types import Batch, Logs
 
 
@@ -98,6 +99,18 @@ class WganGp(AugmentedRecipe):
     ) -> Tensor:
         """Images (N, C, H, W) in [-1, 1]; a condition is ignored."""
         return self.generator(noise)
+
+    def style_like(self, batch: Batch, noise: Tensor) -> Tensor:
+        """The generator's coarsest features (N, c, 4, 4); a condition is ignored."""
+        return self.generator.style(noise)
+
+    def from_style(self, style: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1]."""
+        return self.generator.from_style(style)
+
+    def readers(self) -> Readers:
+        """The generator's own."""
+        return self.generator.readers()
 
     def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Real images and as many fakes, as the critic gets to see them."""

@@ -1,0 +1,294 @@
+"""Look around in the latent space of a trained GAN: grids, walks, likenesses, directions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from medimg_gan import runs
+from medimg_gan.apps.common import already_finished, default_device, plain_name
+from medimg_gan.config import as_dict
+from medimg_gan.console import progress, say
+from medimg_gan.errors import ConfigError, DataError, LabelError, RunError
+
+if TYPE_CHECKING:
+    from medimg_gan.latent import Projection
+    from medimg_gan.synthesis import Generator
+    from medimg_gan.types import FloatArray
+
+FOUND, NEAR = 0.1, 0.5
+"""Shares of the way from the generator's own samples to any two samples, up to which an image
+counts as found, and as something near it."""
+AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+"""How far a direction is followed, in standard deviations."""
+STRIP = 13
+"""Frames of a walk that its strip shows."""
+FEWEST = 64
+"""Samples of a class that its diversity is taken from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Look around in the latent space of a trained GAN.
+
+    grid: a row of samples for each class, with equal noise in each column, and their diversity.
+    interpolate: from seed to seed, or from class to class, as a strip and an animation.
+    project: the sample most like a real slice, and whether it is a likeness at all.
+    directions: what the strongest directions (SeFa) change.
+    """
+
+    run: Path
+    """Folder of a finished train-gan run."""
+    out: Path
+    """Folder to write to."""
+    what: Literal["grid", "interpolate", "project", "directions"] = "grid"
+    """What to look at."""
+    label: tuple[str, ...] = ()
+    """Classes; default: all."""
+    through: Literal["seeds", "classes"] = "seeds"
+    """What interpolate walks through; the other stays."""
+    count: int = 8
+    """Columns of a grid, seeds of a walk, or directions."""
+    frames: int = 12
+    """Steps between two stops of a walk."""
+    image: Path | None = None
+    """The real scan to project: a NIfTI, a picture, a DICOM file or a folder of one series."""
+    slice: int | None = None
+    """Which of its slices, counted from 0 upwards; default: the middle one."""
+    steps: int = 200
+    """Steps of the search for a likeness."""
+    starts: int = 4
+    """Noises that the search starts from, in each class."""
+    truncation: float = 1.0
+    """Below 1, samples of a grid are more typical and less diverse."""
+    seed: int = 0
+    """Of the noise; grids begin with the slices that synthesize makes of it."""
+    restart: bool = False
+    """Delete what an earlier call left in --out and begin again."""
+
+    def __post_init__(self) -> None:
+        """Refuse at once what cannot be shown."""
+        for name in ("count", "frames", "steps", "starts"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name} {getattr(self, name)}: must be at least 1")
+        if not 0 <= self.truncation <= 1:
+            raise ConfigError(f"--truncation {self.truncation:g}: must be from 0 to 1")
+        if self.what == "project" and self.image is None:
+            raise ConfigError("--what project needs a real slice", fix="--image FILE")
+        if self.what == "interpolate" and self.through == "seeds" and self.count < 2:
+            raise ConfigError(f"--count {self.count}: a walk needs two seeds")
+
+
+def main(config: Config) -> None:
+    """Load the run and draw what was asked for."""
+    noted = config
+    if config.image is not None:  # names of files may name patients
+        noted = replace(config, image=Path(_digest(config.image)))
+    next_step = f"open {config.out}"
+    if already_finished(config.out, "explore", noted, next_step):
+        return
+    facts = runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.synthesis import Generator, load_run
+
+    generator = load_run(config.run, default_device())
+    if not isinstance(generator, Generator):
+        raise RunError(
+            f"{config.run}: a translator, not a GAN from noise",
+            fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
+        )
+    labels = _labels(config, generator)
+    target = _target(config, generator, facts) if config.what == "project" else None
+    run = runs.open_run(config.out, "explore", as_dict(noted), restart=config.restart)
+    if config.what == "grid":
+        found = _grid(config, generator, labels)
+    elif config.what == "interpolate":
+        found = _interpolate(config, generator, labels)
+    elif target is not None:
+        found = _project(config, generator, labels, target)
+    else:
+        found = _directions(config, generator, labels)
+    run.finish(**found)
+    say(f"\npictures: {config.out}")
+
+
+def _labels(config: Config, generator: Generator) -> tuple[str | None, ...]:
+    """The classes asked for, all by default.
+
+    Raises:
+        LabelError: If one is unknown, or a walk through classes has no two.
+    """
+    from medimg_gan.latent import classes_of
+
+    for label in config.label:
+        generator.class_number(label)
+    labels = config.label or classes_of(generator)
+    if config.what == "interpolate" and config.through == "classes" and len(labels) < 2:
+        raise LabelError(
+            f"{config.run}: a walk through classes needs two",
+            observed=f"classes to choose from: {', '.join(generator.classes) or 'none'}",
+            fix="--through seeds",
+        )
+    return labels
+
+
+def _grid(config: Config, generator: Generator, labels: tuple[str | None, ...]) -> dict[str, Any]:
+    from medimg_gan.latent import Knobs, rendered, spread, told, write_sheet
+
+    knobs = Knobs(truncation=config.truncation)
+    noise = generator.draw_noise(max(config.count, FEWEST), config.seed)
+    rows, diversity = [], {}
+    for label in labels:
+        images = rendered(generator, noise, told(generator, [label] * len(noise)), knobs)
+        rows.append((label or "", images[: config.count]))
+        diversity[label or "all"] = round(spread(images), 4)
+    write_sheet(config.out / "grid.png", rows)
+    say("mean distance of two samples (root mean square, of the range [-1, 1]):")
+    for name, value in diversity.items():
+        say(f"  {name}: {value:.3f}")
+    return {"diversity": diversity}
+
+
+def _interpolate(
+    config: Config, generator: Generator, labels: tuple[str | None, ...]
+) -> dict[str, Any]:
+    import numpy as np
+
+    from medimg_gan.latent import between_classes, between_seeds, write_animation, write_sheet
+
+    if config.through == "classes":
+        names = tuple(label for label in labels if label is not None)
+        walks = {
+            f"seed {seed}": between_classes(generator, names, seed, config.frames)
+            for seed in range(config.seed, config.seed + config.count)
+        }
+    else:
+        seeds = tuple(range(config.seed, config.seed + config.count))
+        walks = {
+            label or "": between_seeds(generator, label, seeds, config.frames) for label in labels
+        }
+    length = len(next(iter(walks.values())))
+    shown = np.linspace(0, length - 1, min(length, STRIP)).round().astype(int)
+    write_sheet(config.out / "walk.png", [(name, walk[shown]) for name, walk in walks.items()])
+    write_animation(config.out / "walk.gif", np.stack(list(walks.values()), axis=1))
+    say(f"{len(walks)} walks; the animation has {length} frames, the strip {len(shown)} of them")
+    return {"frames": length}
+
+
+def _project(
+    config: Config,
+    generator: Generator,
+    labels: tuple[str | None, ...],
+    target: FloatArray,
+) -> dict[str, Any]:
+    import numpy as np
+
+    from medimg_gan.files import new_file
+    from medimg_gan.latent import project, write_sheet
+
+    with progress("searching", 2 * config.steps, "steps") as ticker:
+        found = project(
+            generator, target, labels, steps=config.steps, starts=config.starts,
+            seed=config.seed, advance=ticker.advance,
+        )  # fmt: skip
+    difference = (found.image - target).clip(-1, 1)
+    words = f"{found.label or ''} target, likeness, difference".strip()
+    write_sheet(config.out / "likeness.png", [(words, np.stack([target, found.image, difference]))])
+    with new_file(config.out / "noise.npy") as aside:
+        np.save(aside, found.noise)
+    say("\n".join(_verdict(found)))
+    names = ("label", "distance", "psnr", "own", "typical", "share")
+    figures = {name: getattr(found, name) for name in names}
+    return {"projection": figures}
+
+
+def _verdict(found: Projection) -> list[str]:
+    """The figures in words."""
+    words = [
+        f"  distance to the target {found.distance:.3f} (PSNR {found.psnr:.1f} dB)",
+        f"  its own samples are found again to within {found.own:.3f}",
+        f"  two of its samples are {found.typical:.3f} apart, typically",
+    ]
+    if found.share <= FOUND:
+        return ["the generator makes this image", *words]
+    if found.share <= NEAR:
+        return ["the generator makes something near this image, but not this one", *words]
+    return ["the generator cannot reach this image: what it found is not a likeness", *words]
+
+
+def _directions(
+    config: Config, generator: Generator, labels: tuple[str | None, ...]
+) -> dict[str, Any]:
+    import numpy as np
+
+    from medimg_gan.files import new_file
+    from medimg_gan.latent import Knobs, directions_of, rendered, told, write_sheet
+
+    directions = directions_of(generator.recipe)
+    count = min(config.count, len(directions.vectors))
+    noise = generator.draw_noise(1, config.seed)
+    heads = [f"{amount:+g}" for amount in AMOUNTS]
+    for label in labels:
+        known, rows = told(generator, [label]), []
+        for number in range(1, count + 1):
+            strip = [
+                rendered(generator, noise, known, Knobs(moves=((number, amount),)))
+                for amount in AMOUNTS
+            ]
+            strength = float(directions.strengths[number - 1])
+            rows.append((f"direction {number}, strength {strength:.2f}", np.concatenate(strip)))
+        name = "directions" + (f"-{plain_name(label)}" if label else "")
+        write_sheet(config.out / f"{name}.png", rows, heads)
+    with new_file(config.out / "directions.npz") as aside:
+        np.savez(
+            aside,
+            vectors=directions.vectors.cpu().numpy(),
+            strengths=directions.strengths.cpu().numpy(),
+            unit=directions.unit,
+        )
+    say(f"{count} of {len(directions.vectors)} directions of the {directions.of}, strongest first")
+    say(f"turn one: python scripts/synthesize.py --run {config.run} --out DIR --move 1=2")
+    return {"moved": directions.of, "unit": directions.unit}
+
+
+def _target(config: Config, generator: Generator, facts: dict[str, Any]) -> FloatArray:
+    """The real slice (C, size, size) as the training would have seen it.
+
+    Raises:
+        DataError: If the file cannot be used, or has no such slice.
+    """
+    import torch
+
+    from medimg_gan.data.chain import encode
+    from medimg_gan.imaging.read import read_files
+    from medimg_gan.modalities.nyul import StandardScale
+
+    assert config.image is not None
+    if not config.image.exists():
+        raise DataError(f"{config.image}: not found", fix="--image FILE")
+    spec = generator.recipe.spec
+    volume = read_files([config.image], generator.modality)
+    encoded = encode(
+        volume.array, volume.spacing, modality=generator.modality, unit=volume.unit,
+        chain=generator.chain, size=spec.size,
+    )  # fmt: skip
+    count = len(encoded.pictures)
+    number = count // 2 if config.slice is None else config.slice
+    if not 0 <= number < count:
+        raise DataError(f"--slice {number}: {config.image} has slices 0 to {count - 1}")
+    picture = torch.from_numpy(encoded.pictures[number])[None, None]
+    if facts.get("standard"):
+        standard = StandardScale(tuple(facts["standard"]))
+        picture = standard.apply(picture, torch.from_numpy(encoded.landmarks)[None])
+    return picture[0].expand(spec.channels, -1, -1).numpy()
+
+
+def _digest(place: Path) -> str:
+    """What tells one input from another without its name."""
+    files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else []
+    digest = hashlib.sha256()
+    for path in files or [place]:
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
