@@ -1,43 +1,31 @@
-"""Trained runs as plain functions: slices from noise, volumes from volumes."""
+"""A trained GAN from noise, as plain functions: slices in the modality's own units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from medimg_gan.data.chain import decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.geometry import AXES
 from medimg_gan.data.number import Number, draw_numbers, standardised
 from medimg_gan.data.planes import as_volume
-from medimg_gan.engine.checkpoint import load_weights
-from medimg_gan.engine.loop import WEIGHTS
-from medimg_gan.engine.watch import WEIGHTS_BEST
-from medimg_gan.errors import LabelError, RunError
+from medimg_gan.errors import LabelError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Scale
-from medimg_gan.modalities.nyul import StandardScale
-from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec, TranslationRecipe
+from medimg_gan.recipes import NoiseRecipe
 from medimg_gan.recipes.base import device_of
 from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
-from medimg_gan.runs import MANIFEST, read_json
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
-Weights = Literal["best", "last"]
-
 CHUNK = 64
 """Images made at once; also what the noise is drawn by, so a longer set begins with a shorter."""
-
-CT_STORED = (-1024.0, 3071.0)
-"""The range of 12-bit CT numbers."""
 
 STORED_AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}
 """Axis order of a written slice: the slice's own axis last."""
@@ -184,137 +172,3 @@ class Generator:
         return Volume(
             array, affine, modality=self.modality, unit=self.unit, stored=STORED_AXES[plane]
         )
-
-
-@dataclass(frozen=True)
-class Translator:
-    """A trained translator of volumes; made by :func:`load_run`.
-
-    Attributes:
-        recipe: Networks with averaged weights, in evaluation mode.
-        source, target: Modalities.
-        unit: Unit of the target's values.
-        scale: Raw target values of -1 and 1.
-        chain: How the training scans became pictures.
-        standard: MR's standard scale, where the training learnt one.
-    """
-
-    recipe: TranslationRecipe
-    source: str
-    target: str
-    unit: str
-    scale: Scale
-    chain: ChainConfig = DEFAULT_CHAIN
-    standard: StandardScale | None = None
-
-    @torch.inference_mode()
-    def translate(self, volume: Volume) -> Volume:
-        """A target-like volume on exactly the source's grid, slice by slice.
-
-        CT is rounded to whole HU and clipped to the stored range [-1024, 3071].
-
-        Raises:
-            ModalityError: If the values cannot be of the source modality.
-            UnreadableError: If the chain cannot make pictures of it.
-        """
-        encoded = encode(
-            volume.array,
-            volume.spacing,
-            modality=self.source,
-            unit=volume.unit,
-            chain=self.chain,
-            size=self.recipe.spec.size,
-        )
-        pictures = self._pictures(encoded.pictures, encoded.landmarks)
-        values = decode(pictures, encoded, self.scale, self.unit)
-        if self.unit == "HU":
-            values = np.clip(np.round(values), *CT_STORED)
-        return volume.with_array(values.astype(np.float32), modality=self.target, unit=self.unit)
-
-    def _pictures(self, pictures: FloatArray, landmarks: FloatArray) -> FloatArray:
-        """Translated pictures (K, size, size).
-
-        A target on the standard scale needs no way back: the typical volume's landmarks, to which
-        ``scale`` belongs, are the standard's own.
-        """
-        device = device_of(self.recipe)
-        translated = np.empty_like(pictures)
-        for start in range(0, len(pictures), CHUNK):
-            block = slice(start, start + CHUNK)
-            images = torch.from_numpy(pictures[block])[:, None]
-            if self.standard is not None and landmarks.size:
-                own = torch.from_numpy(landmarks).expand(len(images), -1)
-                images = self.standard.apply(images, own)
-            made = self.recipe.translate(images.to(device))
-            translated[block] = made[:, 0].clamp(-1, 1).float().cpu().numpy()
-        return translated
-
-
-def load_run(
-    folder: str | Path, device: str = "cpu", weights: Weights = "best"
-) -> Generator | Translator:
-    """The trained networks of a run, ready to use.
-
-    Args:
-        folder: What ``train-gan`` or ``train-cyclegan`` wrote.
-        device: Where to compute, as torch names it.
-        weights: See :func:`weights_file`.
-
-    Raises:
-        RunError: If the folder is not a training run, or one that is not finished.
-        CheckpointError: If its weights are damaged.
-    """
-    folder = Path(folder)
-    facts = read_json(folder / MANIFEST)
-    if "recipe" not in facts:
-        raise RunError(
-            f"{folder}: holds no trained networks",
-            observed=f"it was made by '{facts.get('verb')}'",
-            fix="give the folder of a train-gan or train-cyclegan run",
-        )
-    if not facts.get("finished"):
-        raise RunError(
-            f"{folder}: the training is not finished",
-            fix="repeat the training's command; it goes on from the last checkpoint",
-        )
-    recipe = build_recipe(facts).to(device).eval().requires_grad_(False)
-    load_weights(weights_file(folder, weights), recipe)
-    scale = Scale(facts["scale"]["low"], facts["scale"]["high"])
-    chain = ChainConfig.from_plain(facts.get("transform", {}))
-    if isinstance(recipe, TranslationRecipe):
-        standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
-        return Translator(
-            recipe, facts["source"], facts["target"], facts["unit"], scale, chain, standard
-        )
-    assert isinstance(recipe, NoiseRecipe)
-    return Generator(
-        recipe=recipe,
-        classes=recipe.spec.classes,
-        class_counts=tuple(facts["class_counts"]),
-        modality=facts["modality"],
-        unit=facts["unit"],
-        scale=scale,
-        pixel_mm=facts["scale"]["pixel_mm"],
-        chain=chain,
-        numbers=tuple(Number.from_plain(one) for one in facts.get("numbers", [])),
-    )
-
-
-def weights_file(folder: Path, weights: Weights) -> Path:
-    """The weights of a run to use.
-
-    Args:
-        folder: Of the run.
-        weights: best for those that came nearest to the validation patients by kernel distance
-            (the last ones, where the training was not looked at), last for those it ended with.
-    """
-    best = folder / WEIGHTS_BEST
-    return best if weights == "best" and best.exists() else folder / WEIGHTS
-
-
-def build_recipe(facts: dict[str, Any]) -> Any:
-    """The untrained recipe that a manifest describes (``recipe``, ``options``, ``spec``)."""
-    recipe = RECIPES[facts["recipe"]]
-    lists = {name: tuple(facts["spec"].get(name, ())) for name in ("classes", "numbers")}
-    spec = {**facts["spec"], **lists}
-    return recipe(recipe.Config(**facts["options"]), Spec(**spec))
