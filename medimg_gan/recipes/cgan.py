@@ -39,9 +39,9 @@ class CganConfig(GameConfig):
     """The most feature channels."""
     learning_rate: float = 4e-4
     """Adam's step, for both networks."""
-    gamma: float = 0.02
+    gamma: float = 0.2
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels. 0 turns them off."""
-    penalty_every: int = 16
+    penalty_every: int = 4
     """Steps between penalties; the weight is scaled up by it."""
 
 
