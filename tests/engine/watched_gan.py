@@ -72,7 +72,7 @@ class WatchedGan(NoiseRecipe):
             )
             self.generator.bias.fill_(2.0 if config.makes == "one image" else 0.0)
 
-    def sample(self, noise, label=None):
+    def sample(self, noise, label=None, numbers=None):
         assert label is not None
         inner = self.generator(noise)
         if self.config.makes == "one image":
