@@ -22,6 +22,7 @@ from medimg_gan.files import written_aside
 from medimg_gan.recipes.base import PREVIEW_COLUMNS
 
 METRICS = "metrics.jsonl"
+SAMPLES = "samples"
 PADDING = 2
 """Pixels between the images of a grid."""
 
@@ -90,7 +91,7 @@ class Tracker:
         widest = max(picture.shape[2] for picture in grids.values())
         rows = [F.pad(picture, (0, widest - picture.shape[2])) for picture in grids.values()]
         prefix = "" if kind == "preview" else f"{kind}_"
-        path = self.folder / "samples" / f"{prefix}step_{step:06d}.png"
+        path = self.folder / SAMPLES / f"{prefix}step_{step:06d}.png"
         with full_disk_explained(self.folder), written_aside(path) as aside:
             save_image(torch.cat(rows, dim=1), aside)
             self.board.flush()
