@@ -159,6 +159,7 @@ def _material(
     from medimg_gan.evaluation import draw_material
     from medimg_gan.metrics.features import build_extractor
     from medimg_gan.metrics.measurements import make_instrument
+    from medimg_gan.slices import middle_slice
 
     learned_from = real.images[real.trained] if real.trained.any() else real.images
     device = default_device()
@@ -173,19 +174,13 @@ def _material(
 
     def synthesise(count: int, label: int, seed: int) -> FloatArray:
         name = real.classes[label] if generator.recipe.conditional and generator.classes else None
-        return _middle(generator.sample_encoded(count, name, seed))
+        return middle_slice(generator.sample_encoded(count, name, seed))
 
     named = {extractor.name: extractor for extractor in extractors}
     material = draw_material(
         real, synthesise, named, instrument, most=config.count, seed=config.seed
     )
     return material, instrument
-
-
-def _middle(images: FloatArray) -> FloatArray:
-    """The middle one of adjacent slices; real ones are single."""
-    middle = images.shape[1] // 2
-    return images[:, middle : middle + 1]
 
 
 def _report(
@@ -201,6 +196,7 @@ def _report(
     from medimg_gan.evaluation import plots, results
     from medimg_gan.evaluation.checks import copies, duplicates
     from medimg_gan.evaluation.figures import all_rows, cautions
+    from medimg_gan.slices import middle_slice
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
@@ -209,7 +205,7 @@ def _report(
     among = None
     if config.copies:
         many = generator.sample_encoded(config.copies, seed=config.seed)
-        among = duplicates(_middle(many), real)
+        among = duplicates(middle_slice(many), real)
         say(results.of_duplicates(among))
     results.write_results(
         folder,

@@ -20,6 +20,7 @@ from medimg_gan.engine.rows import forget_after, read_rows
 from medimg_gan.errors import RunError
 from medimg_gan.files import written_aside
 from medimg_gan.recipes.base import PREVIEW_COLUMNS
+from medimg_gan.slices import middle_slice
 
 METRICS = "metrics.jsonl"
 SAMPLES = "samples"
@@ -116,8 +117,7 @@ def grid(images: Tensor, columns: int) -> Tensor:
     Returns:
         (3, height, width) in [0, 1].
     """
-    middle = images.shape[1] // 2
-    shown = images[:, middle : middle + 1].detach().float().cpu().clamp(-1, 1)
+    shown = middle_slice(images).detach().float().cpu().clamp(-1, 1)
     return make_grid((shown + 1) / 2, nrow=columns, padding=PADDING)
 
 

@@ -44,6 +44,7 @@ def sweep(*words):
         "train-gan",
         ["--tune-gamma", "--data", "scans", "--mask", "{patient}/{visit}_Mask.nii.gz",
          "--size", "32", "--batch-size", "4", "--engine.precision", "32-true", "--steps", "10",
+         "--engine.watch-every", "1", "--engine.watch-features", "random",
          "--set", "width=4", "widest=8", "gamma=0.1", *words],
     )  # fmt: skip
 
