@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
     FlatData,
+    WeightsName,
     alarms_of,
     already_finished,
     default_device,
@@ -52,9 +53,7 @@ class Config:
     """Slices made anew to look for duplicates among them, and for copies; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""
-    weights: Literal["best", "last"] = "best"
-    """best: those nearest to the validation patients while training, if it was looked at; last:
-    those that the training ended with."""
+    weights: WeightsName = "best"
     restart: bool = False
     """Delete what an earlier call left in the folder and begin again."""
 
