@@ -169,8 +169,10 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
     @torch.no_grad()
     def scores(self, batch: Batch) -> Logs:
         """Mean scores of real and fake, and the share of pairs ranked right."""
-        whole = len(batch["image"]) // self.config.pack * self.config.pack
-        real, fake, claim = self._pairs({name: value[:whole] for name, value in batch.items()})
+        count, pack = len(batch["image"]), self.config.pack
+        # Whole packs; of fewer images than one pack holds, some twice.
+        rows = torch.arange(max(1, count // pack) * pack, device=batch["image"].device) % count
+        real, fake, claim = self._pairs({name: value[rows] for name, value in batch.items()})
         of_real, of_fake = self._judgements(self._seen(real), self._seen(fake), claim)
         return losses.summary(of_real.scores, of_fake.scores)
 

@@ -271,6 +271,7 @@ def test_a_batch_that_the_pack_does_not_divide_is_refused_but_can_be_scored():
         with pytest.raises(ConfigError, match="--batch-size 2"):
             phase.loss(grey(0.1, 0.2, 0.3))
     assert recipe.scores(grey(0.1, 0.2, 0.3))["critic/real"].item() == pytest.approx(0.15)
+    assert recipe.scores(grey(0.4))["critic/real"].item() == pytest.approx(0.4)  # twice in a pack
 
 
 @pytest.mark.parametrize("minibatch", ["deviation", "discrimination"])
