@@ -62,6 +62,35 @@ def as_dict(config: Any) -> dict[str, Any]:
     return plain
 
 
+def flags_of(config: Any, base: Any, prefix: str = "--") -> list[str]:
+    """The words that :func:`load` makes ``config`` of, where ``base`` is what it makes of none.
+
+    Args:
+        config: Resolved.
+        base: Of the same class.
+        prefix: What flags begin with; of a nested dataclass its own name as well.
+    """
+    words: list[str] = []
+    hints = typing.get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value, usual = getattr(config, field.name), getattr(base, field.name)
+        # A field may carry a name of its own (tyro.conf.arg); the empty one stands for no prefix.
+        marks = [
+            getattr(mark, "name", None) for mark in getattr(hints[field.name], "__metadata__", ())
+        ]
+        name = next((mark for mark in marks if mark is not None), field.name.replace("_", "-"))
+        if dataclasses.is_dataclass(value):
+            words += flags_of(value, usual, f"{prefix}{name}." if name else prefix)
+        elif isinstance(value, bool) and value != usual:
+            outer, dot, inner = name.rpartition(".")
+            words += [
+                f"{prefix}{outer}{dot}{inner}" if value else f"{prefix}{outer}{dot}no-{inner}"
+            ]
+        elif value != usual:
+            words += [f"{prefix}{name}", *map(str, value if isinstance(value, tuple) else [value])]
+    return words
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from medimg_gan.errors import DataError
 
+UNFINISHED = ".unfinished-"
+"""What the names of files that are being written begin with."""
+
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
@@ -21,7 +24,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The whole name goes last: writers choose format and compression by the ending.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".{path.name}")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=f".{path.name}")
     os.close(handle)
     aside = Path(name)
     try:
@@ -32,11 +35,15 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what killed processes were writing aside, in a folder that nobody else writes to."""
-    for aside in folder.rglob(".????????.*"):  # as tempfile names them
-        if aside.is_file():
-            aside.unlink()
+def clear_unfinished(*folders: Path) -> None:
+    """Remove what killed processes were writing aside, in folders that nobody else writes to.
+
+    Folders in them are left alone; a folder that is not there holds nothing.
+    """
+    for folder in folders:
+        for aside in folder.glob(f"{UNFINISHED}*"):
+            if aside.is_file():
+                aside.unlink()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from medimg_gan import config
+from medimg_gan.apps.train_gan import Config
 from medimg_gan.errors import ConfigError
 
 
@@ -90,3 +91,24 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_as_dict_is_plain_json():
     assert config.as_dict(App("a", "b", ratios=(1.0,)))["ratios"] == [1.0]
+
+
+def test_flags_say_what_differs_from_the_defaults_and_give_it_back():
+    words = "--data . --mask {patient}/*.nii --strict --data.volume all --size 32 --minutes 2.5"
+    words += " --transform.spacing 1 1 2 --engine.watch-every 7 --condition position age"
+    words += " --set width=8 gamma=0.1 --tune-gamma"
+
+    def parsed(*argv: str) -> Config:
+        return config.load(Config, [*argv], prog="train-gan", default_yaml="train-gan.yaml")
+
+    made = parsed(*words.split())
+    flags = config.flags_of(made, parsed())
+    assert parsed(*flags) == made
+    assert {word for word in flags if word.startswith("--")} == {
+        "--data", "--mask", "--data.strict", "--data.volume", "--size", "--minutes", "--set",
+        "--transform.spacing", "--engine.watch-every", "--condition", "--tune-gamma",
+    }  # fmt: skip
+    assert config.flags_of(parsed(), parsed()) == []
+    back = config.flags_of(parsed(), made)
+    assert "--no-tune-gamma" in back
+    assert "--data.no-strict" in back

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from scipy.stats import theilslopes
 
 from medimg_gan import runs
+from medimg_gan.engine.rows import read_rows
 from medimg_gan.engine.tracker import METRICS
 from medimg_gan.evaluation.results import FIGURES
 
@@ -98,8 +98,7 @@ def read_result(folder: Path) -> Result | None:
 def kid_over_time(path: Path) -> list[tuple[int, float]]:
     """(step, held-out kernel distance) from a ``metrics.jsonl``; empty where nobody watched."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        row = json.loads(line)
+    for row in read_rows(path):
         values = [value for name, value in row.items() if KID.match(name) and value is not None]
         found += [(row["step"], values[0])] if values else []
     return found

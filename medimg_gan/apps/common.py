@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -29,6 +29,15 @@ ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
 STARTED = time.monotonic()
 """When this verb began, as near as makes no difference."""
 OptionsT = TypeVar("OptionsT")
+
+WeightsName = Annotated[
+    Literal["best", "last"],
+    tyro.conf.arg(
+        help="best: those nearest to the validation patients while training, if it was looked "
+        "at; last: those that the training ended with."
+    ),
+]
+"""Which weights of a run a verb uses: see ``synthesis.weights_file``."""
 
 FlatData = Annotated[DataConfig, tyro.conf.arg(name="")]
 """The data flags without a prefix: ``--data``, ``--mask`` ..."""

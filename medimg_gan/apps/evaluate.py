@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
     FlatData,
+    WeightsName,
     alarms_of,
     already_finished,
     default_device,
@@ -52,9 +53,7 @@ class Config:
     """Slices made anew to look for duplicates among them, and for copies; 0 leaves it out."""
     seed: int = 0
     """Of the synthetic slices and of the choice of real ones."""
-    weights: Literal["best", "last"] = "best"
-    """best: those nearest to the validation patients while training, if it was looked at; last:
-    those that the training ended with."""
+    weights: WeightsName = "best"
     restart: bool = False
     """Delete what an earlier call left in the folder and begin again."""
 
@@ -163,6 +162,7 @@ def _material(
     from medimg_gan.evaluation import draw_material
     from medimg_gan.metrics.features import build_extractor
     from medimg_gan.metrics.measurements import make_instrument
+    from medimg_gan.slices import middle_slice
 
     learned_from = real.images[real.trained] if real.trained.any() else real.images
     device = default_device()
@@ -177,19 +177,13 @@ def _material(
 
     def synthesise(count: int, label: int, seed: int) -> FloatArray:
         name = real.classes[label] if generator.recipe.conditional and generator.classes else None
-        return _middle(generator.sample_encoded(count, name, seed))
+        return middle_slice(generator.sample_encoded(count, name, seed))
 
     named = {extractor.name: extractor for extractor in extractors}
     material = draw_material(
         real, synthesise, named, instrument, most=config.count, seed=config.seed
     )
     return material, instrument
-
-
-def _middle(images: FloatArray) -> FloatArray:
-    """The middle one of adjacent slices; real ones are single."""
-    middle = images.shape[1] // 2
-    return images[:, middle : middle + 1]
 
 
 def _report(
@@ -205,6 +199,7 @@ def _report(
     from medimg_gan.evaluation import plots, results
     from medimg_gan.evaluation.checks import copies, duplicates
     from medimg_gan.evaluation.figures import all_rows, cautions
+    from medimg_gan.slices import middle_slice
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
@@ -214,7 +209,7 @@ def _report(
     among = None
     if config.copies:
         many = generator.sample_encoded(config.copies, seed=config.seed)
-        among = duplicates(_middle(many), real)
+        among = duplicates(middle_slice(many), real)
         say(results.of_duplicates(among))
     results.write_results(
         folder,

@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import already_finished, default_device, plain_name
+from medimg_gan.apps.common import WeightsName, already_finished, default_device
 from medimg_gan.config import as_dict
-from medimg_gan.console import progress, say
+from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, DataError, LabelError, RunError
 
 if TYPE_CHECKING:
-    from medimg_gan.latent import Projection
     from medimg_gan.synthesis import Generator
     from medimg_gan.types import FloatArray
-
-FOUND, NEAR = 0.1, 0.5
-"""Shares of the way from the generator's own samples to any two samples, up to which an image
-counts as found, and as something near it."""
-AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""How far a direction is followed, in standard deviations."""
-STRIP = 13
-"""Frames of a walk that its strip shows."""
-FEWEST = 64
-"""Samples of a class that its diversity is taken from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +54,7 @@ class Config:
     """Below 1, samples of a grid are more typical and less diverse."""
     seed: int = 0
     """Of the noise; grids begin with the slices that synthesize makes of it."""
+    weights: WeightsName = "best"
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
 
@@ -90,9 +80,15 @@ def main(config: Config) -> None:
     if already_finished(config.out, "explore", noted, next_step):
         return
     facts = runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.apps.explore_pictures import (
+        draw_directions,
+        draw_grid,
+        draw_interpolate,
+        draw_project,
+    )
     from medimg_gan.synthesis import Generator, load_run
 
-    generator = load_run(config.run, default_device())
+    generator = load_run(config.run, default_device(), config.weights)
     if not isinstance(generator, Generator):
         raise RunError(
             f"{config.run}: a translator, not a GAN from noise",
@@ -102,13 +98,13 @@ def main(config: Config) -> None:
     target = _target(config, generator, facts) if config.what == "project" else None
     run = runs.open_run(config.out, "explore", as_dict(noted), restart=config.restart)
     if config.what == "grid":
-        found = _grid(config, generator, labels)
+        found = draw_grid(config, generator, labels)
     elif config.what == "interpolate":
-        found = _interpolate(config, generator, labels)
+        found = draw_interpolate(config, generator, labels)
     elif target is not None:
-        found = _project(config, generator, labels, target)
+        found = draw_project(config, generator, labels, target)
     else:
-        found = _directions(config, generator, labels)
+        found = draw_directions(config, generator, labels)
     run.finish(**found)
     say(f"\npictures: {config.out}")
 
@@ -131,125 +127,6 @@ def _labels(config: Config, generator: Generator) -> tuple[str | None, ...]:
             fix="--through seeds",
         )
     return labels
-
-
-def _grid(config: Config, generator: Generator, labels: tuple[str | None, ...]) -> dict[str, Any]:
-    from medimg_gan.latent import Knobs, rendered, spread, told, write_sheet
-
-    knobs = Knobs(truncation=config.truncation)
-    noise = generator.draw_noise(max(config.count, FEWEST), config.seed)
-    rows, diversity = [], {}
-    for label in labels:
-        images = rendered(generator, noise, told(generator, [label] * len(noise)), knobs)
-        rows.append((label or "", images[: config.count]))
-        diversity[label or "all"] = round(spread(images), 4)
-    write_sheet(config.out / "grid.png", rows)
-    say("mean distance of two samples (root mean square, of the range [-1, 1]):")
-    for name, value in diversity.items():
-        say(f"  {name}: {value:.3f}")
-    return {"diversity": diversity}
-
-
-def _interpolate(
-    config: Config, generator: Generator, labels: tuple[str | None, ...]
-) -> dict[str, Any]:
-    import numpy as np
-
-    from medimg_gan.latent import between_classes, between_seeds, write_animation, write_sheet
-
-    if config.through == "classes":
-        names = tuple(label for label in labels if label is not None)
-        walks = {
-            f"seed {seed}": between_classes(generator, names, seed, config.frames)
-            for seed in range(config.seed, config.seed + config.count)
-        }
-    else:
-        seeds = tuple(range(config.seed, config.seed + config.count))
-        walks = {
-            label or "": between_seeds(generator, label, seeds, config.frames) for label in labels
-        }
-    length = len(next(iter(walks.values())))
-    shown = np.linspace(0, length - 1, min(length, STRIP)).round().astype(int)
-    write_sheet(config.out / "walk.png", [(name, walk[shown]) for name, walk in walks.items()])
-    write_animation(config.out / "walk.gif", np.stack(list(walks.values()), axis=1))
-    say(f"{len(walks)} walks; the animation has {length} frames, the strip {len(shown)} of them")
-    return {"frames": length}
-
-
-def _project(
-    config: Config,
-    generator: Generator,
-    labels: tuple[str | None, ...],
-    target: FloatArray,
-) -> dict[str, Any]:
-    import numpy as np
-
-    from medimg_gan.files import new_file
-    from medimg_gan.latent import project, write_sheet
-
-    with progress("searching", 2 * config.steps, "steps") as ticker:
-        found = project(
-            generator, target, labels, steps=config.steps, starts=config.starts,
-            seed=config.seed, advance=ticker.advance,
-        )  # fmt: skip
-    difference = (found.image - target).clip(-1, 1)
-    words = f"{found.label or ''} target, likeness, difference".strip()
-    write_sheet(config.out / "likeness.png", [(words, np.stack([target, found.image, difference]))])
-    with new_file(config.out / "noise.npy") as aside:
-        np.save(aside, found.noise)
-    say("\n".join(_verdict(found)))
-    names = ("label", "distance", "psnr", "own", "typical", "share")
-    figures = {name: getattr(found, name) for name in names}
-    return {"projection": figures}
-
-
-def _verdict(found: Projection) -> list[str]:
-    """The figures in words."""
-    words = [
-        f"  distance to the target {found.distance:.3f} (PSNR {found.psnr:.1f} dB)",
-        f"  its own samples are found again to within {found.own:.3f}",
-        f"  two of its samples are {found.typical:.3f} apart, typically",
-    ]
-    if found.share <= FOUND:
-        return ["the generator makes this image", *words]
-    if found.share <= NEAR:
-        return ["the generator makes something near this image, but not this one", *words]
-    return ["the generator cannot reach this image: what it found is not a likeness", *words]
-
-
-def _directions(
-    config: Config, generator: Generator, labels: tuple[str | None, ...]
-) -> dict[str, Any]:
-    import numpy as np
-
-    from medimg_gan.files import new_file
-    from medimg_gan.latent import Knobs, directions_of, rendered, told, write_sheet
-
-    directions = directions_of(generator.recipe)
-    count = min(config.count, len(directions.vectors))
-    noise = generator.draw_noise(1, config.seed)
-    heads = [f"{amount:+g}" for amount in AMOUNTS]
-    for label in labels:
-        known, rows = told(generator, [label]), []
-        for number in range(1, count + 1):
-            strip = [
-                rendered(generator, noise, known, Knobs(moves=((number, amount),)))
-                for amount in AMOUNTS
-            ]
-            strength = float(directions.strengths[number - 1])
-            rows.append((f"direction {number}, strength {strength:.2f}", np.concatenate(strip)))
-        name = "directions" + (f"-{plain_name(label)}" if label else "")
-        write_sheet(config.out / f"{name}.png", rows, heads)
-    with new_file(config.out / "directions.npz") as aside:
-        np.savez(
-            aside,
-            vectors=directions.vectors.cpu().numpy(),
-            strengths=directions.strengths.cpu().numpy(),
-            unit=directions.unit,
-        )
-    say(f"{count} of {len(directions.vectors)} directions of the {directions.of}, strongest first")
-    say(f"turn one: python scripts/synthesize.py --run {config.run} --out DIR --move 1=2")
-    return {"moved": directions.of, "unit": directions.unit}
 
 
 def _target(config: Config, generator: Generator, facts: dict[str, Any]) -> FloatArray:

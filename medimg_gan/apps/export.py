@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from medimg_gan import runs
+from medimg_gan.apps.common import WeightsName
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError
 
@@ -21,6 +22,7 @@ class Config:
     """The file; an older one is replaced."""
     format: Literal["torchscript", "onnx", "safetensors"] = "torchscript"
     """torchscript runs in plain torch, onnx in any ONNX runtime; safetensors holds weights only."""
+    weights: WeightsName = "best"
 
 
 def main(config: Config) -> None:
@@ -31,7 +33,7 @@ def main(config: Config) -> None:
     from medimg_gan.export import METADATA, TOLERANCE, export
     from medimg_gan.synthesis import load_run
 
-    done = export(load_run(config.run), config.format, config.out)
+    done = export(load_run(config.run, weights=config.weights), config.format, config.out)
     facts = done.metadata
     for name, shape in facts["inputs"].items():
         sizes = " x ".join(str(side) for side in ("N", *shape))

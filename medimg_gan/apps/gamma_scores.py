@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,16 @@ from torchvision.utils import save_image
 
 from medimg_gan.apps.common import default_device
 from medimg_gan.apps.tune_gamma import Trial
-from medimg_gan.console import progress, say
+from medimg_gan.apps.watching import default_or_random
+from medimg_gan.console import progress
 from medimg_gan.data.prepare import Prepared
-from medimg_gan.engine.tracker import grid
-from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.engine.rows import read_rows
+from medimg_gan.engine.tracker import METRICS, grid
+from medimg_gan.errors import DataError
 from medimg_gan.files import new_file
-from medimg_gan.metrics.features import Extractor, build_extractor
+from medimg_gan.metrics.features import Extractor
 from medimg_gan.metrics.images import PIXELS, ImageSet, compare
+from medimg_gan.slices import spread_over
 from medimg_gan.synthesis import Generator, load_run
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def score_trials(
         DataError: If there are no held-out slices.
     """
     images, labels = _held_out(prepared)
-    extractor = _extractor()
+    extractor = default_or_random()
     shown = [grid(torch.from_numpy(images[:: -(-len(images) // SHOWN)]), SHOWN)]
     real = _described(images, labels, extractor)
     trials = []
@@ -71,20 +73,10 @@ def _held_out(prepared: Prepared) -> tuple[FloatArray, IntArray]:
     dataset = prepared.dataset("val")
     if not len(dataset):
         raise DataError("no held-out slices to compare with", fix="add patients")
-    rows = np.unique(np.linspace(0, len(dataset) - 1, MOST_IMAGES).round().astype(int))
+    rows = spread_over(len(dataset), MOST_IMAGES)
     labels = np.asarray(dataset.labels)[rows]
     order = np.argsort(labels, kind="stable")
     return dataset.gather(rows[order])["image"].numpy(), labels[order]
-
-
-def _extractor() -> Extractor:
-    """ImageNet features, or random ones where their packages are not installed."""
-    nothing = np.zeros((0, 1, 1, 1), np.float32)  # neither learns from the training images
-    try:
-        return build_extractor("efficientnet-lite0", nothing)
-    except ConfigError as error:
-        say(f"{error.one_line()}; comparing in random features")
-        return build_extractor("random", nothing)
 
 
 def _described(images: FloatArray, labels: IntArray, extractor: Extractor) -> ImageSet:
@@ -123,9 +115,9 @@ def _score(
 
 
 def _critic(folder: Path) -> dict[str, Any]:
-    """How sure the critic was at the end."""
-    row = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-    return {
-        "accuracy": row.get("scores/critic_accuracy"),
-        "held_out_accuracy": row.get("scores/critic_accuracy_held_out"),
-    }
+    """How sure the critic was when it was last asked; looks leave rows of their own between."""
+    name = "scores/critic_accuracy"
+    rows = [row for row in read_rows(folder / METRICS) if row.get(name) is not None]
+    if not rows:
+        return {}
+    return {"accuracy": rows[-1][name], "held_out_accuracy": rows[-1].get(f"{name}_held_out")}

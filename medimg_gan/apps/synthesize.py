@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from medimg_gan import runs
 from medimg_gan.apps.common import (
     ENDING,
+    WeightsName,
     already_finished,
     default_device,
     named_numbers,
@@ -53,9 +54,7 @@ class Config:
     """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
     seed: int = 0
     """Equal seeds give equal slices."""
-    weights: Literal["best", "last"] = "best"
-    """best: those nearest to the validation patients while training, if it was looked at; last:
-    those that the training ended with."""
+    weights: WeightsName = "best"
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
 

@@ -47,6 +47,11 @@ class Config(TrainingConfig):
         super().__post_init__()
         if self.patience < 0:
             raise ConfigError(f"--patience {self.patience}: must not be negative")
+        if self.patience and self.tune_gamma:
+            raise ConfigError(
+                f"--patience {self.patience}: a sweep compares trainings of equal length",
+                fix="leave it away from --tune-gamma, and give it to the training after",
+            )
 
 
 def main(config: Config) -> None:

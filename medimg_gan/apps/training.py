@@ -32,6 +32,7 @@ from medimg_gan.engine.watch import Watch, read_best
 from medimg_gan.errors import DataError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.recipes import RECIPES, Recipe, Spec
+from medimg_gan.slices import spread_over
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch
@@ -265,13 +266,12 @@ def _some(dataset: SliceDataset, count: int) -> Batch | None:
     """Up to ``count`` items spread evenly over a dataset; None when it is empty."""
     if not len(dataset):
         return None
-    return dataset.gather(np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)))
+    return dataset.gather(spread_over(len(dataset), count))
 
 
 def _pair(source: SliceDataset, target: SliceDataset, count: int) -> Batch:
     count = min(count, len(source), len(target))
-    spread = [np.linspace(0, len(part) - 1, count).round().astype(int) for part in (source, target)]
     return {
-        "source": source.gather(spread[0])["image"],
-        "target": target.gather(spread[1])["image"],
+        "source": source.gather(spread_over(len(source), count))["image"],
+        "target": target.gather(spread_over(len(target), count))["image"],
     }

@@ -7,6 +7,7 @@ comes out: distance to held-out images first, collapse and the critic's certaint
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -16,12 +17,13 @@ from medimg_gan.apps.common import (
     RUNS,
     Budget,
     already_finished,
+    condition_for,
     minutes_left,
     parse_options,
     say_if_embedded,
 )
+from medimg_gan.config import flags_of, load
 from medimg_gan.console import say
-from medimg_gan.data.settings import AUTO
 from medimg_gan.errors import ConfigError, DivergenceError
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ def main(config: Config) -> None:
     from medimg_gan.apps.training import open_training, prepare_once, told_by_first
     from medimg_gan.recipes import RECIPES
 
+    conditional = RECIPES[config.recipe].conditional
+    condition = condition_for(config.condition, config.recipe, conditional=conditional)
     fabric, run = open_training(config, "tune-gamma", folder)
     prepared = prepare_once(
         fabric,
@@ -111,8 +115,8 @@ def main(config: Config) -> None:
         (config.only,) if config.only else (),
         folder,
         purpose="classification",
-        labelled=RECIPES[config.recipe].conditional,
-        condition=(AUTO,) if RECIPES[config.recipe].conditional else (),
+        labelled=conditional,
+        condition=condition,
     )
     budget = _share(minutes_left(config))
     gammas = [float(f"{middle * factor:.4g}") for factor in FACTORS]
@@ -198,10 +202,15 @@ def _report(config: Config, folder: Path, trials: list[Trial]) -> None:
     say("  too small: rows repeat themselves, the critic is right far more often in training")
     say("  than held out; too large: blurred or unlike the real ones, the critic guesses (0.5)")
     if taken:
-        settings = [one for one in config.set if not one.startswith("gamma=")]
-        words = " ".join((*settings, f"gamma={taken.gamma:g}"))
-        data = f" --data {config.source.data}" if config.source.data else ""
-        say(f"next: python scripts/train_gan.py --recipe {config.recipe}{data} --set {words}")
+        say(f"next: python scripts/train_gan.py {shlex.join(_flags(config, taken.gamma))}")
+
+
+def _flags(config: Config, gamma: float) -> list[str]:
+    """The words with which ``train-gan`` trains as the sweep did, at one gamma."""
+    settings = (*(one for one in config.set if not one.startswith("gamma=")), f"gamma={gamma:g}")
+    one = replace(config, run=None, set=settings, tune_gamma=False, restart=False)
+    usual = load(type(config), [], prog="train-gan", default_yaml="train-gan.yaml")
+    return flags_of(one, usual)
 
 
 def _line(trial: Trial) -> str:

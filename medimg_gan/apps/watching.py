@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +15,10 @@ from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.engine.look import Reference, shrunk
 from medimg_gan.engine.watch import FIRST_LOOK_SECONDS, SHARE, Watch
 from medimg_gan.errors import ConfigError
-from medimg_gan.metrics.features import build_extractor
+from medimg_gan.metrics.features import Extractor, build_extractor
+from medimg_gan.slices import middle_slice, spread_over
 
 if TYPE_CHECKING:
-    from medimg_gan.metrics.features import Extractor
     from medimg_gan.types import FloatArray, IntArray
 
 COMPARED = 128
@@ -88,13 +87,13 @@ def _reference(
     rows, others = np.arange(len(held_out)), np.arange(len(train))
     if not unseen:
         rows, others = rows[::2], others[1::2]
-    rows = rows[_spread(len(rows), COMPARED)]
+    rows = rows[spread_over(len(rows), COMPARED)]
     searched = [
-        shrunk(_middle(train.gather(part)["image"].numpy()))
-        for part in np.array_split(_spread(len(train), MOST_SEARCHED), 16)
+        shrunk(middle_slice(train.gather(part)["image"].numpy()))
+        for part in np.array_split(spread_over(len(train), MOST_SEARCHED), 16)
         if len(part)
     ]
-    some = _middle(train.gather(_spread(len(train), LEARNED_FROM))["image"].numpy())
+    some = middle_slice(train.gather(spread_over(len(train), LEARNED_FROM))["image"].numpy())
     return Reference(
         held_out=held_out.gather(rows),
         training=train.gather(others[_like(train.labels[others], held_out.labels[rows])]),
@@ -104,15 +103,25 @@ def _reference(
     )
 
 
+def default_or_random(device: str = "cpu") -> Extractor:
+    """The default extractor, or random features where its packages are not installed."""
+    nothing = np.zeros((0, 1, 1, 1), np.float32)  # neither learns from the training images
+    try:
+        return build_extractor(DEFAULT_FEATURES, nothing, device)
+    except ConfigError:
+        say(f"  note: {DEFAULT_FEATURES} is not installed: compared in random features, which "
+            "see less")  # fmt: skip
+        return build_extractor("random", nothing, device)
+
+
 def _extractors(names: tuple[str, ...], training: FloatArray, device: str) -> dict[str, Extractor]:
-    """Extractors by the names that figures carry; the default's packages are optional."""
-    if names == (DEFAULT_FEATURES,) and not importlib.util.find_spec("efficientnet_lite_pytorch"):
-        say(f"  note: {DEFAULT_FEATURES} is not installed: looks use random features, which see "
-            "less")  # fmt: skip
-        names = ("random",)
+    """Extractors by the names that figures carry; only an unasked one may be replaced."""
     # A self-supervised encoder learns here: from random numbers that training does not share.
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        made = [build_extractor(name, training, device) for name in names]
+        if names == (DEFAULT_FEATURES,):
+            made = [default_or_random(device)]
+        else:
+            made = [build_extractor(name, training, device) for name in names]
     return {extractor.name: extractor for extractor in made}
 
 
@@ -124,13 +133,3 @@ def _like(there: IntArray, wanted: IntArray) -> IntArray:
         members = members if len(members) else np.arange(len(there))
         chosen[places] = members[np.linspace(0, len(members) - 1, len(places)).round().astype(int)]
     return chosen
-
-
-def _spread(length: int, count: int) -> IntArray:
-    """Up to ``count`` of ``length`` items, evenly spread."""
-    return np.unique(np.linspace(0, length - 1, count).round().astype(int))
-
-
-def _middle(images: FloatArray) -> FloatArray:
-    middle = images.shape[1] // 2
-    return images[:, middle : middle + 1]

@@ -16,6 +16,7 @@ from torch import Tensor
 from medimg_gan.metrics.images import LIVE, PIXELS, ImageSet, Score, compare
 from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
 from medimg_gan.recipes.base import NoiseRecipe, device_of
+from medimg_gan.slices import middle_slice, spread_over
 
 if TYPE_CHECKING:
     from medimg_gan.metrics.features import Extractor
@@ -87,8 +88,7 @@ class Looker:
 
     def strip(self, samples: Tensor) -> dict[str, Tensor]:
         """Some of the samples (N, C, H, W), each above its nearest training slice and distance."""
-        chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
-        shown = shrunk(_middle(samples[chosen]))
+        shown = shrunk(_hosted(samples[spread_over(len(samples), SHOWN)]))
         distances, indices = nearest(shown, self.reference.searched)
         neighbours = self.reference.searched[indices]
         numbers = np.stack([_written(f"{d:.3f}", shown.shape[-1]) for d in distances])
@@ -103,7 +103,7 @@ class Looker:
         noise = torch.randn(2, count, recipe.latent, generator=random).to(device_of(recipe))
         one, other = (
             np.concatenate([
-                _middle(recipe.sample_like(part, some).clamp(-1, 1))
+                _hosted(recipe.sample_like(part, some).clamp(-1, 1))
                 for part, some in zip(_parts(self.reference.held_out, recipe), each.split(CHUNK),
                                       strict=True)
             ])
@@ -117,12 +117,12 @@ class Looker:
 
     @cached_property
     def _real(self) -> ImageSet:
-        return self._described(_middle(self.reference.held_out["image"]))
+        return self._described(_hosted(self.reference.held_out["image"]))
 
     @cached_property
     def _floor(self) -> list[Score]:
         """What training slices, which are real, score in place of samples."""
-        return compare(self._real, self._described(_middle(self.reference.training["image"])), LIVE)
+        return compare(self._real, self._described(_hosted(self.reference.training["image"])), LIVE)
 
     @cached_property
     def _real_spread(self) -> dict[int, float]:
@@ -206,10 +206,9 @@ def shrunk(images: FloatArray) -> FloatArray:
     return blocks.mean(axis=(3, 5))
 
 
-def _middle(images: Tensor) -> FloatArray:
-    """(N, 1, H, W) on the host: of adjacent slices the middle one."""
-    middle = images.shape[1] // 2
-    return images[:, middle : middle + 1].detach().float().cpu().numpy()
+def _hosted(images: Tensor) -> FloatArray:
+    """(N, 1, H, W): of adjacent slices the middle one."""
+    return middle_slice(images).detach().float().cpu().numpy()
 
 
 def _parts(batch: Batch, recipe: NoiseRecipe) -> list[Batch]:

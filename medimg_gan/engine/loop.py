@@ -29,7 +29,7 @@ from medimg_gan.engine.observer import (
 )
 from medimg_gan.engine.runtime import Interrupts, autocast, seed_step
 from medimg_gan.engine.settings import EngineConfig, Plan
-from medimg_gan.engine.tracker import Tracker
+from medimg_gan.engine.tracker import SAMPLES, Tracker
 from medimg_gan.errors import CheckpointError, DivergenceError
 from medimg_gan.files import clear_unfinished
 
@@ -162,7 +162,7 @@ class Engine:
         """
         found: Path | CheckpointError | None = None
         if self.fabric.is_global_zero:
-            clear_unfinished(self.folder)
+            clear_unfinished(self.folder, self.checkpoints.folder, self.folder / SAMPLES)
             try:
                 found = self.checkpoints.newest()
             except CheckpointError as error:

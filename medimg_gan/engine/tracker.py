@@ -20,8 +20,10 @@ from medimg_gan.engine.rows import forget_after, read_rows
 from medimg_gan.errors import RunError
 from medimg_gan.files import written_aside
 from medimg_gan.recipes.base import PREVIEW_COLUMNS
+from medimg_gan.slices import middle_slice
 
 METRICS = "metrics.jsonl"
+SAMPLES = "samples"
 PADDING = 2
 """Pixels between the images of a grid."""
 
@@ -90,7 +92,7 @@ class Tracker:
         widest = max(picture.shape[2] for picture in grids.values())
         rows = [F.pad(picture, (0, widest - picture.shape[2])) for picture in grids.values()]
         prefix = "" if kind == "preview" else f"{kind}_"
-        path = self.folder / "samples" / f"{prefix}step_{step:06d}.png"
+        path = self.folder / SAMPLES / f"{prefix}step_{step:06d}.png"
         with full_disk_explained(self.folder), written_aside(path) as aside:
             save_image(torch.cat(rows, dim=1), aside)
             self.board.flush()
@@ -115,8 +117,7 @@ def grid(images: Tensor, columns: int) -> Tensor:
     Returns:
         (3, height, width) in [0, 1].
     """
-    middle = images.shape[1] // 2
-    shown = images[:, middle : middle + 1].detach().float().cpu().clamp(-1, 1)
+    shown = middle_slice(images).detach().float().cpu().clamp(-1, 1)
     return make_grid((shown + 1) / 2, nrow=columns, padding=PADDING)
 
 

@@ -15,6 +15,7 @@ from medimg_gan.metrics.images import MEASUREMENTS, PIXELS
 from medimg_gan.metrics.measurements import Instrument, correlations, distribution_distances
 from medimg_gan.metrics.neighbours import nearest
 from medimg_gan.metrics.spectrum import LEAST_POWER, radial_power
+from medimg_gan.slices import spread_over
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ def plot_spectra(material: Material, path: Path) -> None:
 def draw_neighbours(material: Material, real: RealSlices, path: Path) -> None:
     """Rows: samples, their nearest training slices; the samples nearest to one, and those."""
     made = material.synthetic.spaces[PIXELS]
-    spread = np.unique(np.linspace(0, len(made) - 1, SHOWN).round().astype(int))
+    spread = spread_over(len(made), SHOWN)
     if not real.trained.any():
         write_picture((_grid([made[spread]]) + 1) / 2, path)
         return

@@ -13,10 +13,10 @@ here                paper
 ``margins``         D(x)
 ==================  =====================================================
 
-A relativistic or Wasserstein loss, and a projection critic for every condition, leave the origin
-of D open, so the sign of D(x) alone means nothing there. Such recipes give D(x) - D(G(z)) over
-the pairs that the loss compares: whatever may be added to D cancels. For normal scores of equal
-spread the paper's 0.6 (8 of 10 training images on the right side) is 0.77 over pairs.
+A relativistic or Wasserstein loss sees differences of D alone and leaves its origin open, so the
+sign of D(x) means nothing there. Such recipes give D(x) - D(G(z)) over the pairs that the loss
+compares: whatever may be added to D cancels. For normal scores of equal spread the paper's 0.6 (8
+of 10 training images on the right side) is 0.77 over pairs.
 
 Departs from the paper: p starts at ``augment``, not at 0, and ends at 0.8, beyond which the paper
 saw augmentations leak into the samples; ``ada_images`` fits trainings of minutes; images that the
@@ -67,12 +67,19 @@ class AugmentConfig:
         """Refuse what no training could follow.
 
         Raises:
-            ConfigError: If a chance, a target or a number of images is outside its range.
+            ConfigError: If a chance, a target or a number of images is outside its range, or ADA
+                would start above the largest chance that it sets.
         """
         if not 0 <= self.augment <= 1:
             raise ConfigError(f"--set augment={self.augment:g}: a chance lies in [0, 1]")
         if not 0 <= self.ada < 1:
             raise ConfigError(f"--set ada={self.ada:g}: a target lies in (0, 1); 0 turns it off")
+        if self.ada and self.augment > LARGEST:
+            raise ConfigError(
+                f"--set augment={self.augment:g}: ADA keeps the chance at {LARGEST:g} or below",
+                observed=f"found ada={self.ada:g}, which starts there",
+                fix=f"--set augment={LARGEST:g} or less, or ada=0 for a constant chance",
+            )
         if self.ada_images < 1:
             raise ConfigError(f"--set ada_images={self.ada_images}: must be positive")
 

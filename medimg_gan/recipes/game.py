@@ -17,6 +17,9 @@ setting                  paper
 Packs are of one class where the batch allows, and the critic is told the condition of each image
 in it: a generator that makes one image per class then makes packs of equal images, which no real
 pack is.
+
+Departs from CR-GAN and bCR: a consistency term compares T(x) with x as the critic judged it in the
+game, which ``augment`` may already have moved; the papers' x is as it came.
 """
 
 from __future__ import annotations
@@ -97,11 +100,13 @@ class GameConfig(AugmentConfig):
             value = getattr(self, name)
             if value < least:
                 raise ConfigError(f"--set {name}={value}: must be at least {least}")
-        if self.loss == "wasserstein" and not (self.gamma or self.spectral_norm):
+        # Without a penalty: the tensor of the discrimination is no layer that the norm divides.
+        normed = self.spectral_norm and self.minibatch != "discrimination"
+        if self.loss == "wasserstein" and not (self.gamma or normed):
             raise ConfigError(
                 "--set loss=wasserstein: nothing bounds the slope of the critic",
-                observed="found gamma=0 and spectral_norm=False",
-                fix="add --set gamma=0.5 or spectral_norm=True, or take --recipe wgan-gp",
+                observed=f"gamma=0, spectral_norm={self.spectral_norm}, minibatch={self.minibatch}",
+                fix="--set gamma=0.5, or spectral_norm=True minibatch=none, or --recipe wgan-gp",
             )
 
 
@@ -156,7 +161,7 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
                 change = losses.consistency(judged.scores, moved.scores)
                 terms[f"critic/consistency_{kind}"] = (weight, change)
         loss, logs = losses.weighted(terms | self._own_terms(seen, of_real))
-        # Margins, for ADA: no score of a projection critic, or of some games, has a fixed zero.
+        # Margins, for ADA, in every game alike: scores have no fixed zero in two of the five.
         return loss, {**logs, **self.judged(of_real.scores - of_fake.scores)}
 
     def penalty_loss(self, batch: Batch) -> tuple[Tensor, Logs]:

@@ -86,7 +86,8 @@ def test_the_held_out_kernel_distance_is_read_from_the_trainings_figures(tmp_pat
         {"step": 500, "live/kid_random_error": 0.1, "live/kid_random": 0.5},
         {"step": 1000, "live/kid_random": None},
     ]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(whole + '{"step": 15')  # as a kill would leave it
     assert kid_over_time(tmp_path / "metrics.jsonl") == [(500, 0.5)]
     assert kid_over_time(tmp_path / "none.jsonl") == []
 

@@ -103,6 +103,18 @@ def test_a_real_slice_is_searched_for_and_its_name_kept_out(place, capsys):
     assert "doe" not in (place / "out/manifest.json").read_text()
 
 
+def test_the_weights_to_look_at_can_be_chosen(place):
+    grids = []
+    torch.manual_seed(1)
+    save_weights(place / "gan/weights_best.pt", build_recipe(FACTS))
+    for weights in ("best", "last"):
+        explore("--count", "2", "--weights", weights, "--restart")
+        grids.append((place / "out/grid.png").read_bytes())
+    (place / "gan/weights_best.pt").unlink()
+    explore("--count", "2", "--restart")
+    assert grids[0] != grids[1] == (place / "out/grid.png").read_bytes()
+
+
 def test_mistakes_leave_nothing_behind(place, capsys):
     assert "a, b" in stopped(capsys, "--label", "c")
     assert "not found" in stopped(capsys, "--what", "project", "--image", "nowhere.png")

@@ -44,6 +44,7 @@ def sweep(*words):
         "train-gan",
         ["--tune-gamma", "--data", "scans", "--mask", "{patient}/{visit}_Mask.nii.gz",
          "--size", "32", "--batch-size", "4", "--engine.precision", "32-true", "--steps", "10",
+         "--condition", "none", "--engine.watch-every", "2", "--engine.watch-features", "random",
          "--set", "width=4", "widest=8", "gamma=0.1", *words],
     )  # fmt: skip
 
@@ -66,7 +67,13 @@ def test_a_sweep_trains_scores_recommends_and_goes_on_where_it_stopped(
     rows = 1 + len(FACTORS)  # real slices on top
     assert Image.open(folder / "samples.png").height > rows * 32
     if found["gamma"] is not None:
-        assert f"--set width=4 widest=8 gamma={found['gamma']:g}" in said
+        command = next(line for line in said.splitlines() if line.startswith("next: "))
+        assert "--mask '{patient}/{visit}_Mask.nii.gz'" in command
+        assert f"--set width=4 widest=8 gamma={found['gamma']:g}" in command
+        for flag in ("--data scans", "--size 32", "--condition none", "--engine.watch-every 2"):
+            assert flag in command
+        assert "--tune-gamma" not in command
+    assert all(facts["spec"]["numbers"] == [] for facts in manifests)  # --condition none
     # Stopped while scoring: the trainings are not repeated.
     weights = {path: path.stat().st_mtime_ns for path in folder.glob("gamma-*/weights.pt")}
     facts = json.loads((folder / "manifest.json").read_text())
@@ -86,3 +93,19 @@ def test_a_recipe_without_gamma_is_refused(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 2
     assert "wgan-gp has no gamma" in capsys.readouterr().err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--patience", "3"], "equal length"),
+        (["--condition", "none", "age"], "stand alone"),
+        (["--condition", "no_such_column", "--data", "scans"], "no_such_column"),
+    ],
+)
+def test_flags_count_or_are_refused(nifti_folder, tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.run("train-gan", ["--tune-gamma", "--steps", "5", *words])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err

@@ -219,3 +219,10 @@ def test_hounsfield_units_are_only_moved_and_cut_out():
 def test_settings_that_mean_nothing_are_refused(setting):
     with pytest.raises(ConfigError, match=setting.split("=")[0]):
         parse_options(CganConfig, (setting,), "cgan")
+
+
+def test_a_start_above_what_ada_sets_is_refused():
+    with pytest.raises(ConfigError, match=r"augment=0\.9"):
+        parse_options(CganConfig, ("ada=0.6", "augment=0.9"), "cgan")
+    assert parse_options(CganConfig, ("ada=0.6", "augment=0.8"), "cgan").augment == 0.8
+    assert parse_options(CganConfig, ("augment=0.9",), "cgan").augment == 0.9

@@ -154,12 +154,22 @@ def test_remedies_that_are_off_cost_nothing():
         ({"pack": 0}, "pack"),
         ({"penalty_every": 0}, "penalty_every"),
         ({"loss": "wasserstein", "gamma": 0.0}, "slope"),
+        (
+            {
+                "loss": "wasserstein",
+                "gamma": 0.0,
+                "spectral_norm": True,
+                "minibatch": "discrimination",
+            },
+            "slope",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, words):
     with pytest.raises(ConfigError, match=words):
         GameConfig(**settings)
-    GameConfig(loss="wasserstein", gamma=0.0, spectral_norm=True)
+    GameConfig(loss="wasserstein", gamma=0.0, spectral_norm=True, minibatch="deviation")
+    GameConfig(loss="wasserstein", gamma=0.5, spectral_norm=True, minibatch="discrimination")
 
 
 class Judge(nn.Module):
