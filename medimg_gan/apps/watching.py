@@ -97,6 +97,7 @@ def _reference(
     some = _middle(train.gather(_spread(len(train), LEARNED_FROM))["image"].numpy())
     return Reference(
         held_out=held_out.gather(rows),
+        patients=np.unique(held_out.patients[rows], return_inverse=True)[1],
         training=train.gather(others[_like(train.labels[others], held_out.labels[rows])]),
         searched=np.concatenate(searched),
         extractors=_extractors(config.engine.watch_features, some, device),

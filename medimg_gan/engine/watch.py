@@ -130,8 +130,8 @@ class Watch:
         averaged = refreshed(engine.ema, recipe, engine.networks)
         assert isinstance(averaged, NoiseRecipe)
         if self._looker is None:
-            classes = recipe.spec.classes if recipe.conditional else ()
-            self._looker = Looker(reference, classes, engine.plan.seed)
+            told = (recipe.spec.classes, recipe.spec.numbers) if recipe.conditional else ((), ())
+            self._looker = Looker(reference, *told, engine.plan.seed)
         found = self._looker.figures(averaged)
         if engine.preview is not None:
             samples = averaged.preview(engine.preview, engine.plan.seed)["samples"]
