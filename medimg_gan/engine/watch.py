@@ -151,8 +151,10 @@ class Watch:
     def _keep_best(self, engine: Engine, row: Mapping[str, float]) -> None:
         """Write the weights if no others kept are better.
 
-        What was kept speaks for itself, so a resumed training knows it, even after a kill: the
-        same steps come to the same weights again.
+        What was kept speaks for itself, so a resumed training knows it, even after a kill. Bounded
+        by steps, the same steps come to the same weights again. Bounded by minutes they may not,
+        nor even get as far: what was kept may be of a step that the finished run never made, and
+        stays the best all the same.
         """
         distance = row.get(self.distance)
         if distance is None:
