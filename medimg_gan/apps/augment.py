@@ -210,13 +210,17 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
             observed=f"{loaded.chain} against {config.transform}",
             fix="give the same --transform flags, or leave --gan away",
         )
-    seen = {patient for patient, part in read_split(gan / SPLIT_FILE).items() if part == "train"}
+    split = read_split(gan / SPLIT_FILE)
+    seen = {patient for patient, part in split.items() if part == "train"}
+    chose = {patient for patient, part in split.items() if part == "val"}  # its best weights
     foreign = seen - set(prepared.dataset("train").patients)
-    if foreign:
+    tested = chose & set(prepared.dataset("test").patients)
+    if foreign or tested:
         raise SplitError(
-            f"{gan}: was trained on patients that are not training patients of this study",
-            observed=f"{len(foreign)} of its {len(seen)} training patients; "
-            "they may be among those held out here",
+            f"{gan}: knows patients that this study holds out",
+            observed=f"{len(foreign)} of its {len(seen)} training patients are no training "
+            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
+            "patients here",
             cause="another seed, other data or another project key gave another split",
             fix="use the seed, --data and --cache of that run, or leave --gan away",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -149,7 +150,7 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     """``--set name=value ...`` over a recipe's defaults.
 
     Raises:
-        ConfigError: If a setting is not of the form name=value.
+        ConfigError: If a setting is not of the form name=value, or stands twice.
         SystemExit: With status 2 on an unknown name or a wrong value; tyro says which.
     """
     words = []
@@ -157,10 +158,40 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
         name, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting!r}: expected name=value", fix="--set width=64")
+        if f"--{name}" in words:
+            raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
         words += [f"--{name}", *value.split(",")]
     return tyro.cli(
         options, args=words, prog=f"--set (recipe {recipe})", config=(tyro.conf.FlagConversionOff,)
     )
+
+
+def named_numbers(flag: str, settings: tuple[str, ...], example: str) -> dict[str, float]:
+    """``name=number ...`` of a flag, by name in lower case.
+
+    Args:
+        flag: For messages.
+        settings: As typed.
+        example: Shown as the remedy.
+
+    Raises:
+        ConfigError: If one is of another form, is no finite number, or is named twice.
+    """
+    found: dict[str, float] = {}
+    for setting in settings:
+        name, separator, value = (part.strip().lower() for part in setting.partition("="))
+        if not (separator and name and value):
+            raise ConfigError(f"{flag} {setting!r}: expected name=value", fix=f"{flag} {example}")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ConfigError(f"{flag} {setting}: {value!r} is no number", fix=f"{flag} {example}")
+        if name in found:
+            raise ConfigError(f"{flag}: {name} stands twice", observed=" ".join(settings))
+        found[name] = number
+    return found
 
 
 def condition_for(names: tuple[str, ...], recipe: str, *, conditional: bool) -> tuple[str, ...]:

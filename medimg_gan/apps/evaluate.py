@@ -118,7 +118,9 @@ def _real_slices(
 
     from medimg_gan.data.dataset import SliceDataset
     from medimg_gan.data.prepare import SPLIT_FILE, prepare, read_split
+    from medimg_gan.engine.watch import WEIGHTS_BEST
     from medimg_gan.evaluation import RealSlices
+    from medimg_gan.synthesis import weights_file
 
     asked = generator.classes if generator.recipe.conditional else ()
     prepared = prepare(
@@ -128,6 +130,7 @@ def _real_slices(
         seed=int(facts.get("config", {}).get("seed", 0)),
         folder=folder,
         labelled=bool(asked),
+        chain=generator.chain,
     )
     missing = sorted(set(asked) - set(prepared.classes))
     if missing:
@@ -148,6 +151,7 @@ def _real_slices(
         patients=dataset.patients,
         split=split,
         classes=asked or ("slices",),
+        chosen_on_validation=weights_file(config.run, config.weights).name == WEIGHTS_BEST,
     )
     say(f"  of these, the run was trained on {int(real.trained.sum())} slices")
     return real, prepared.patients_known
@@ -204,7 +208,8 @@ def _report(
 
     consistency = _consistency(config, material, real)
     rows, found = all_rows(material), copies(material, real)
-    notes = cautions(material, patients_known=patients_known) + alarms_of(config.run)
+    notes = cautions(material, patients_known=patients_known, flattered=real.flattered)
+    notes += alarms_of(config.run)
     say("\n" + results.in_words(rows, found, consistency, notes))
     among = None
     if config.copies:

@@ -12,6 +12,7 @@ from medimg_gan.apps.common import (
     ENDING,
     already_finished,
     default_device,
+    named_numbers,
     plain_name,
     write_volume,
 )
@@ -23,6 +24,9 @@ from medimg_gan.files import written_aside
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
     from medimg_gan.types import FloatArray
+
+FARTHEST = 10.0
+"""Standard deviations beyond which no move makes sense."""
 
 
 @dataclass(frozen=True)
@@ -68,35 +72,27 @@ class Config:
         """``move`` as numbers.
 
         Raises:
-            ConfigError: If one is not NUMBER=AMOUNT.
+            ConfigError: If one is not NUMBER=AMOUNT, stands twice, or goes beyond any sample.
         """
         moves = []
-        for word in self.move:
-            number, _, amount = word.partition("=")
-            try:
-                moves.append((int(number), float(amount)))
-            except ValueError:
+        for number, amount in named_numbers("--move", self.move, "1=2").items():
+            if not number.isdecimal():
+                raise ConfigError(f"--move {number}: no number of a direction", fix="--move 1=2")
+            if abs(amount) > FARTHEST:
                 raise ConfigError(
-                    f"--move {word}: expected NUMBER=AMOUNT", fix="--move 1=2"
-                ) from None
+                    f"--move {number}={amount:g}: at most {FARTHEST:g} standard deviations",
+                    cause="samples lie within about 3",
+                )
+            moves.append((int(number), amount))
         return tuple(moves)
 
     def fixed(self) -> dict[str, float]:
         """``--at`` as name -> value.
 
         Raises:
-            ConfigError: If one is not of the form name=value.
+            ConfigError: If one is not of the form name=value, or stands twice.
         """
-        found = {}
-        for setting in self.at:
-            name, _, value = setting.partition("=")
-            try:
-                found[name.strip().lower()] = float(value)
-            except ValueError as error:
-                raise ConfigError(
-                    f"--at {setting!r}: expected name=value", fix="--at position=0.5 age=60"
-                ) from error
-        return found
+        return named_numbers("--at", self.at, "position=0.5 age=60")
 
 
 def main(config: Config) -> None:

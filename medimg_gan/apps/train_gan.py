@@ -64,10 +64,10 @@ def main(config: Config) -> None:
     from medimg_gan.apps.training import check_options, fit_gan, open_training, prepare_once
     from medimg_gan.recipes import RECIPES
 
-    fabric, run = open_training(config, "train-gan", folder)
     check_options(config.recipe, config.set)
     conditional = RECIPES[config.recipe].conditional
     condition = condition_for(config.condition, config.recipe, conditional=conditional)
+    fabric, run = open_training(config, "train-gan", folder)
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(
         fabric,

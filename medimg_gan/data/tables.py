@@ -121,6 +121,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
             cause="saved by a spreadsheet in its own encoding",
             fix="save it as 'CSV UTF-8'",
         ) from error
+    except FileNotFoundError as error:
+        raise LabelError(f"{path}: not found", fix="check the spelling of --labels") from error
     except (OSError, ValueError) as error:
         raise LabelError(f"{path}: cannot be read as a table", observed=str(error)) from error
 

@@ -52,7 +52,7 @@ def duplicates(images: FloatArray, real: RealSlices) -> dict[str, Any]:
     trained = real.images[real.trained]
     found = asdict(duplicate_check(images, trained if len(trained) > 1 else real.images))
     if len(trained):
-        check = copy_check(images, real.images[~real.trained], trained)
+        check = copy_check(images, real.images[real.held_out], trained)
         found["too_close_to_training"] = check.too_close
     return found
 

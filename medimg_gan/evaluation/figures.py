@@ -164,9 +164,20 @@ def _number(value: float | None, error: float | None = None) -> str:
     return f"{value:.3g}" if error is None else f"{value:.3g} ±{round(error, 12):.2g}"
 
 
-def cautions(material: Material, *, patients_known: bool) -> list[str]:
-    """What a reader must know before believing the figures."""
+def cautions(material: Material, *, patients_known: bool, flattered: bool = False) -> list[str]:
+    """What a reader must know before believing the figures.
+
+    Args:
+        material: What was compared.
+        patients_known: Whether slices of one patient are known to be.
+        flattered: Whether the held-out patients include those who chose the weights.
+    """
     notes = []
+    if flattered:
+        notes.append(
+            "too few test slices for figures of their own: held-out includes the validation "
+            "patients, who chose the weights (--weights last was not chosen by anybody)"
+        )
     count = sum(material.counts)
     wide = {
         name: of.shape[1]

@@ -29,6 +29,7 @@ class RealSlices:
         split: (N,) of the generator's own training: train, val, or test for all that it never
             saw.
         classes: Names by number; one for an unconditional generator.
+        chosen_on_validation: Whether the validation patients chose the generator's weights.
     """
 
     images: FloatArray
@@ -36,6 +37,7 @@ class RealSlices:
     patients: np.ndarray[Any, Any]
     split: np.ndarray[Any, Any]
     classes: tuple[str, ...]
+    chosen_on_validation: bool = False
 
     @property
     def trained(self) -> np.ndarray:
@@ -51,6 +53,23 @@ class RealSlices:
     def test(self) -> np.ndarray:
         """(N,) bool: held out, and used for nothing."""
         return ~self.trained & ~self.validation
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """(N,) bool: what figures are taken on.
+
+        Where validation chose the weights, the others alone, if they have enough of each class.
+        """
+        return self.test if self.chosen_on_validation and self._tests_suffice else ~self.trained
+
+    @property
+    def flattered(self) -> bool:
+        """Whether figures are taken on patients who chose the weights."""
+        return self.chosen_on_validation and bool((self.held_out & self.validation).any())
+
+    @property
+    def _tests_suffice(self) -> bool:
+        return min(_by_class(np.flatnonzero(self.test), self)) >= FEWEST
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,7 @@ def make_plan(real: RealSlices, most: int, seed: int) -> Plan:
         SplitError: If there are too few held-out (or training) slices for any figure.
     """
     order = np.random.default_rng(seed).permutation(len(real.labels))
-    sides = [order[~real.trained[order]], order[real.trained[order]]]
+    sides = [order[real.held_out[order]], order[real.trained[order]]]
     there = [_by_class(side, real) for side in sides]
     _refuse_too_few(there, real.classes)
     sides = [side for side in sides if len(side)]

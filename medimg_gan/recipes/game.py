@@ -5,6 +5,7 @@ setting                  paper
 =======================  ==========================================================
 ``loss``                 ``losses.GAMES``
 ``gamma``                R1 + R2 (Mescheder 2018, eq. 9, 10; R3GAN, Huang 2024, eq. 4), lazy
+``gamma_end``            R3GAN's schedule of gamma
 ``spectral_norm``        Miyato 2018
 ``lecam``                Tseng 2021
 ``consistency_real``     CR-GAN (Zhang 2020); with ``consistency_fake`` bCR (Zhao 2020)
@@ -20,6 +21,7 @@ pack is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +58,8 @@ class GameConfig(AugmentConfig):
     """The adversarial loss; wasserstein needs a penalty or the spectral norm."""
     gamma: float = 0.5
     """Weight of R1 and R2 at 64 pixels; grows with the number of pixels. 0 turns them off."""
+    gamma_end: float = 1.0
+    """Part of gamma that is left at the end of the training, by a cosine (R3GAN: 0.1)."""
     penalty_every: int = 4
     """Steps between penalties; the weight is scaled up by it."""
     spectral_norm: bool = False
@@ -81,7 +85,14 @@ class GameConfig(AugmentConfig):
                 Wasserstein critic.
         """
         super().__post_init__()
-        weights = ("gamma", "lecam", "consistency_real", "consistency_fake", "feature_matching")
+        weights = (
+            "gamma",
+            "gamma_end",
+            "lecam",
+            "consistency_real",
+            "consistency_fake",
+            "feature_matching",
+        )
         for name, least in (*((name, 0) for name in weights), ("pack", 1), ("penalty_every", 1)):
             value = getattr(self, name)
             if value < least:
@@ -111,6 +122,14 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
         # Of real and of fake images, for LeCam; a critic begins with scores near 0.
         self.register_buffer("score_averages", torch.zeros(2))
         self.score_averages: Tensor
+        self.gamma = config.gamma
+
+    def begin_step(self, progress: float) -> None:
+        """Let gamma fall from its first value to its last."""
+        super().begin_step(progress)
+        left = (1 + math.cos(math.pi * progress)) / 2
+        end = self.config.gamma_end
+        self.gamma = self.config.gamma * (end + (1 - end) * left)
 
     def phases(self) -> list[Phase]:
         """Critic, its lazy penalty, generator."""
@@ -150,7 +169,7 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
 
         # The mean over real and fake together is half of R1 + R2.
         half = losses.zero_centred_penalty(scores, self._seen(torch.cat([real, fake])))
-        gamma = self.config.gamma * (self.spec.size / 64) ** 2
+        gamma = self.gamma * (self.spec.size / 64) ** 2
         return self.config.penalty_every * gamma * half, {"critic/r1_r2": 2 * half.detach()}
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
@@ -169,8 +188,10 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
     @torch.no_grad()
     def scores(self, batch: Batch) -> Logs:
         """Mean scores of real and fake, and the share of pairs ranked right."""
-        whole = len(batch["image"]) // self.config.pack * self.config.pack
-        real, fake, claim = self._pairs({name: value[:whole] for name, value in batch.items()})
+        count, pack = len(batch["image"]), self.config.pack
+        # Whole packs; of fewer images than one pack holds, some twice.
+        rows = torch.arange(max(1, count // pack) * pack, device=batch["image"].device) % count
+        real, fake, claim = self._pairs({name: value[rows] for name, value in batch.items()})
         of_real, of_fake = self._judgements(self._seen(real), self._seen(fake), claim)
         return losses.summary(of_real.scores, of_fake.scores)
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from medimg_gan.apps import cli
+from medimg_gan.apps.common import named_numbers
+from medimg_gan.errors import ConfigError
 
 MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
 TINY = ["--size", "32", "--batch-size", "4", "--engine.precision", "32-true"]
@@ -46,7 +48,7 @@ def test_a_gan_of_the_same_training_patients_is_taken(place):
 def test_a_gan_that_saw_held_out_patients_is_refused(place, capsys):
     train("--run", "runs/gan", "--seed", "1")
     message = stopped("augment", [*STUDY, *QUICK, "--gan", "runs/gan"], capsys)
-    assert "not training patients of this study" in message
+    assert "knows patients that this study holds out" in message
 
 
 def test_a_gan_that_cannot_make_the_class_is_refused(place, capsys):
@@ -223,3 +225,30 @@ def test_a_chain_for_what_is_not_there_is_refused(place, capsys):
     words = ["--data", "scans", *MASK, *TINY, "--steps", "2", "--transform.window", "brain"]
     assert "no ct scans here" in stopped("train-gan", words, capsys)
     assert "brian" in stopped("train-gan", [*words[:-1], "brian"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("position=0.2", "position=0.8"), "stands twice"),
+        (("position",), "expected name=value"),
+        (("position=abc",), "'abc' is no number"),
+        (("position=nan",), "'nan' is no number"),
+    ],
+)
+def test_numbers_of_a_flag_are_named_once_and_finite(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        named_numbers("--at", settings, "position=0.5")
+
+
+def test_a_move_beyond_every_sample_is_refused(capsys):
+    words = ["--run", "runs/none", "--out", "out", "--move", "1=1e9"]
+    assert "at most 10 standard deviations" in stopped("synthesize", words, capsys)
+
+
+@pytest.mark.parametrize("wrong", ["loss=hinje", "los=hinge", "width=8 width=4"])
+def test_a_wrong_setting_leaves_no_run(place, capsys, wrong):
+    with pytest.raises(SystemExit) as stop:
+        train("--run", "runs/wrong", "--set", *wrong.split())
+    assert stop.value.code == 2
+    assert not (place / "runs/wrong").exists()

@@ -1,5 +1,7 @@
 """Equal counts, and no patient on both sides."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,21 @@ def test_halves_share_no_patient_and_are_even_by_class():
         for label in (0, 1):
             counts = [(labels[half] == label).sum() for half in (one, other)]
             assert min(counts) > 0.75 * max(counts)
+
+
+@pytest.mark.parametrize(("tested", "kept_apart"), [(5, True), (0, False)])
+def test_patients_who_chose_the_weights_are_not_measured_on_if_others_suffice(tested, kept_apart):
+    real = slices()
+    patients = np.unique(real.patients)
+    held_out = np.unique(real.patients[~real.trained])
+    chose = np.isin(real.patients, held_out[tested:])
+    assert len(patients) > len(held_out) > tested
+    real = dataclasses.replace(
+        real, split=np.where(chose, "val", real.split), chosen_on_validation=True
+    )
+    plan = make_plan(real, most=1000, seed=0)
+    assert (not real.validation[plan.held_out].any()) == kept_apart
+    assert real.flattered == (not kept_apart)
+    by_last = dataclasses.replace(real, chosen_on_validation=False)
+    assert by_last.validation[make_plan(by_last, most=1000, seed=0).held_out].any()
+    assert not by_last.flattered

@@ -265,12 +265,20 @@ def test_penalty_of_packs_is_taken_by_all_their_images():
     assert found == pytest.approx([2 / 1024, 2 / 2048])
 
 
+def test_gamma_falls_by_a_cosine_to_the_part_that_is_left():
+    recipe = staged(gamma=2.0, gamma_end=0.1)
+    for progress, expected in ((0.0, 2.0), (0.5, 1.1), (1.0, 0.2)):
+        recipe.begin_step(progress)
+        assert recipe.gamma == pytest.approx(expected)
+
+
 def test_a_batch_that_the_pack_does_not_divide_is_refused_but_can_be_scored():
     recipe = staged(pack=2)
     for phase in recipe.phases():
         with pytest.raises(ConfigError, match="--batch-size 2"):
             phase.loss(grey(0.1, 0.2, 0.3))
     assert recipe.scores(grey(0.1, 0.2, 0.3))["critic/real"].item() == pytest.approx(0.15)
+    assert recipe.scores(grey(0.4))["critic/real"].item() == pytest.approx(0.4)  # twice in a pack
 
 
 @pytest.mark.parametrize("minibatch", ["deviation", "discrimination"])
