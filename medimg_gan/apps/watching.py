@@ -96,6 +96,7 @@ def _reference(
     some = middle_slice(train.gather(spread_over(len(train), LEARNED_FROM))["image"].numpy())
     return Reference(
         held_out=held_out.gather(rows),
+        patients=np.unique(held_out.patients[rows], return_inverse=True)[1],
         training=train.gather(others[_like(train.labels[others], held_out.labels[rows])]),
         searched=np.concatenate(searched),
         extractors=_extractors(config.engine.watch_features, some, device),

@@ -1,8 +1,17 @@
 """Numbers that images are conditioned on: found by name, checked, standardised, summed up.
 
 A name is a column of the user's table, else a fact of every slice (``FACTS``). The scale is learnt
-from training slices alone. What a run keeps of a column are its range and deciles, rounded to about
-a twentieth of the range: enough to sample by, too coarse to tell a patient's own value.
+from training slices alone. What a run keeps of a column are its range and deciles, rounded to a
+twentieth of the range or more: enough to sample by.
+
+The user's own columns may be a patient's age, so they are rounded to :data:`UNITS` of the units
+that they are written in at least (a reader learns the oldest one's age to two or three years),
+unless none of their values is one patient's alone. Columns of fewer than
+:data:`FEWEST_PATIENTS` training patients are refused, and a class of fewer is drawn like all
+classes together. Facts of slices are rounded to a twentieth of their range and no more: they tell
+how a slice was taken, and how large the mask's part in it is, but nothing that is known of a
+patient elsewhere. Of ``position``, which goes from 0 to 1 in every patient, each class keeps its
+own deciles.
 """
 
 from __future__ import annotations
@@ -35,6 +44,12 @@ FACTS = {
 
 STEPS = 20
 """Steps of the rounding in a column's range, about."""
+MOST_DIGITS = 6
+"""After the decimal point, that count as written by somebody."""
+FEWEST_PATIENTS = 5
+"""Training patients of a column, or of a class, below which nothing is kept of it alone."""
+UNITS = 5
+"""Of the last digit that a column is written with, how many rounding takes together."""
 
 
 def column_of(name: str) -> str:
@@ -55,7 +70,7 @@ def learn_numbers(
 
     Raises:
         DataError: If a column is unknown, is no number, or lacks values in slices that are used,
-            or does not vary over training slices.
+            or does not vary over training slices, or is the user's own and of too few patients.
     """
     used = (rows["split"] != "").to_numpy()
     if names == (AUTO,):
@@ -63,14 +78,20 @@ def learn_numbers(
         vary = not np.isnan(positions).any() and len(np.unique(positions)) > 1
         names = (POSITION,) if vary else ()
     train = (rows["split"] == "train").to_numpy()
+    patients = np.array([scan.patient for scan in scans])[rows["scan"].to_numpy()]
     numbers = []
     for name in names:
         values = _values(name, scans, rows)
         _refuse_missing(name, values[used], rows["scan"][used])
         rows[column_of(name)] = values
         groups = [train & (rows["label"] == label).to_numpy() for label in classes] or [train]
-        of_classes = [values[group if group.any() else train] for group in groups]
-        numbers.append(_learn(name, values[train], of_classes))
+        fewest = 1 if name == POSITION else FEWEST_PATIENTS  # every patient has every position
+        of_classes = [
+            values[group if len(np.unique(patients[group])) >= fewest else train]
+            for group in groups
+        ]
+        step = 0.0 if name in FACTS else _least_step(name, values[train], patients[train])
+        numbers.append(_learn(name, values[train], of_classes, step))
     return tuple(numbers)
 
 
@@ -146,7 +167,34 @@ def _refuse_missing(name: str, values: FloatArray, scans: pd.Series) -> None:
         )
 
 
-def _learn(name: str, values: FloatArray, groups: list[FloatArray]) -> Number:
+def _least_step(name: str, values: FloatArray, patients: np.ndarray) -> float:
+    """What a column of patients' own values must be rounded to at least.
+
+    Raises:
+        DataError: If there are too few patients to hide one among.
+    """
+    count = len(np.unique(patients))
+    if count < FEWEST_PATIENTS:
+        raise DataError(
+            f"--condition {name}: of too few training patients",
+            observed=f"{count} training patients, expected {FEWEST_PATIENTS} or more",
+            cause="what a run keeps of the column, its range, would be one patient's own",
+            fix="add patients, or leave it away (position needs no table)",
+        )
+    if all(len(np.unique(patients[values == value])) > 1 for value in np.unique(values)):
+        return 0.0
+    digits = (n for n in range(MOST_DIGITS) if np.allclose(values, values.round(n), 0, 1e-9))
+    step = UNITS * 10.0 ** -next(digits, MOST_DIGITS)
+    if 0 < np.ptp(values) < step:
+        raise DataError(
+            f"--condition {name}: some of its few values are one patient's alone",
+            observed=f"all values of {count} training patients lie within {step:g}",
+            fix="give rare values and their neighbours one number, or leave the column away",
+        )
+    return step
+
+
+def _learn(name: str, values: FloatArray, groups: list[FloatArray], least_step: float) -> Number:
     ends = np.percentile(values, [1, 99])
     if ends[0] == ends[1]:
         ends = np.array([values.min(), values.max()])
@@ -156,7 +204,7 @@ def _learn(name: str, values: FloatArray, groups: list[FloatArray]) -> Number:
             observed=f"{len(values)} slices",
             fix="leave it away: there is nothing to learn from it",
         )
-    step = _round_step((ends[1] - ends[0]) / STEPS)
+    step = _round_step(max((ends[1] - ends[0]) / STEPS, least_step))
     low, high = math.floor(ends[0] / step) * step, math.ceil(ends[1] / step) * step
     deciles = [
         np.clip(np.round(np.percentile(group, np.arange(0, 101, 10)) / step) * step, low, high)

@@ -14,6 +14,7 @@ from medimg_gan.console import say
 from medimg_gan.engine.rows import append_row, forget_after, read_rows
 
 ALARMS = "alarms.jsonl"
+GRADIENT = "gradient_norm/"
 
 LEAST_VARIETY = 1 / 3
 """Variety of samples over that of real slices below which a generator has collapsed."""
@@ -71,13 +72,22 @@ class Alarms:
         folder: The run's.
         step: Where the training begins or continues.
         figures: Rows of figures up to there.
+        generators: Names of the networks that users sample from (``Recipe.averaged``): the
+            gradients of no other say whether the critic still teaches.
 
     Attributes:
         raised: All onsets, oldest first.
     """
 
-    def __init__(self, folder: Path, step: int, figures: Iterable[Mapping[str, object]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        step: int,
+        figures: Iterable[Mapping[str, object]],
+        generators: Iterable[str] = (),
+    ) -> None:
         self.path = folder / ALARMS
+        self._gradients = {f"{GRADIENT}{name}" for name in generators}
         forget_after(self.path, step)
         self.raised = [Alarm(**row) for row in read_rows(self.path)]
         self._history: defaultdict[str, list[float]] = defaultdict(list)
@@ -105,6 +115,8 @@ class Alarms:
         found = []
         for name, value in figures.items():
             read = any(name.startswith(rule.reads) for rule in RULES)
+            if name.startswith(GRADIENT):
+                read = name in self._gradients
             if read and isinstance(value, int | float) and math.isfinite(value):
                 self._history[name].append(float(value))
         for rule in RULES:
@@ -152,7 +164,7 @@ def _too_strong(history: History) -> str | None:
     if len(accuracy) < ROWS_SURE or min(accuracy) < SURE:
         return None
     for name, norms in history.items():
-        if name.startswith("gradient_norm/") and not name.endswith("critic"):
+        if name.startswith(GRADIENT):
             part = float(np.median(norms[-ROWS_SURE:])) / max(*norms, 1e-30)
             if part < VANISHED:
                 return (
@@ -194,7 +206,7 @@ RULES = (
     ),
     Rule(
         "critic too strong",
-        ("scores/critic_accuracy", "gradient_norm/"),
+        ("scores/critic_accuracy", GRADIENT),
         _too_strong,
         "the critic tells all fakes, so the generator's loss is flat and teaches it nothing",
         "a relativistic recipe (cgan) or a Wasserstein loss (wgan-gp), a stronger penalty, or a "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from medimg_gan.metrics.diversity import distances_to_peers
 from medimg_gan.metrics.images import LIVE, PIXELS, ImageSet, Score, compare
 from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
 from medimg_gan.recipes.base import NoiseRecipe, device_of
@@ -38,6 +38,7 @@ class Reference:
 
     Attributes:
         held_out: Slices that training never sees (or, if not ``unseen``, that it does).
+        patients: (N,) whose they are, as numbers that mean nothing elsewhere.
         training: As many training slices, of the same classes.
         searched: (T, 1, h, w) training slices among which neighbours are sought, :func:`shrunk`.
         extractors: By name; the first one's kernel distance chooses the best weights.
@@ -45,6 +46,7 @@ class Reference:
     """
 
     held_out: Batch
+    patients: IntArray
     training: Batch
     searched: FloatArray
     extractors: Mapping[str, Extractor]
@@ -57,14 +59,17 @@ class Looker:
     Args:
         reference: Real slices.
         classes: Names of the classes that the generator can be asked for.
+        numbers: Names of the numbers that it can be asked for.
         seed: Of the noise.
     """
 
-    def __init__(self, reference: Reference, classes: tuple[str, ...], seed: int) -> None:
+    def __init__(
+        self, reference: Reference, classes: tuple[str, ...], numbers: tuple[str, ...], seed: int
+    ) -> None:
         self.reference, self.classes, self.seed = reference, classes, seed
-        images = reference.held_out["image"]
-        numbers = reference.held_out["label"] if classes else torch.zeros(len(images))
-        self.labels: IntArray = numbers.numpy().astype(np.int64)
+        told, none = reference.held_out, torch.zeros(len(reference.held_out["image"]), 0)
+        self.labels: IntArray = (told["label"] if classes else none.sum(dim=1)).long().numpy()
+        self.numbers: FloatArray = (told["numbers"] if numbers else none).numpy()
 
     def figures(self, recipe: NoiseRecipe) -> dict[str, float]:
         """How samples compare with held-out slices, how varied they are, how near to training.
@@ -126,23 +131,23 @@ class Looker:
 
     @cached_property
     def _real_spread(self) -> dict[int, float]:
-        """Class -> mean distance between two held-out slices of it."""
+        """Class -> mean distance of its held-out slices to their peers."""
         images, spread = self._real.spaces[PIXELS], {}
         for label in np.unique(self.labels):
-            members = images[self.labels == label]
-            if len(members) >= FEWEST_OF_CLASS:
-                pairs = np.array(list(combinations(range(len(members)), 2)))
-                one, other = members[pairs[:, 0]], members[pairs[:, 1]]
-                spread[int(label)] = float(_distances(one, other).mean())
+            some = self.labels == label
+            if some.sum() >= FEWEST_OF_CLASS:
+                peers = images[some], self.numbers[some], self.reference.patients[some]
+                spread[int(label)] = float(distances_to_peers(*peers).mean())
         return spread
 
     def _diversity(self, made: FloatArray, again: FloatArray) -> dict[str, float]:
-        """Distance between two samples of one condition, over that of two real ones of a class.
+        """Distance between two samples of one condition, over that of two patients' real slices.
 
         The two samples differ in their noise alone, so it is 0 for a generator that ignores it,
-        whatever else it is conditioned on.
+        whatever else it is conditioned on. The real slices are of one class and as near in numbers
+        as held-out slices come; what they still differ by in numbers makes it a little too low.
         """
-        distances = _distances(made, again)
+        distances = np.sqrt(((made - again) ** 2).mean(axis=(1, 2, 3)))
         parts = {
             label: float(distances[self.labels == label].mean()) / max(spread, 1e-9)
             for label, spread in self._real_spread.items()
@@ -230,20 +235,11 @@ def _mean_scores(recipe: NoiseRecipe, batch: Batch) -> dict[str, float]:
     }
 
 
-def _distances(one: FloatArray, other: FloatArray) -> FloatArray:
-    """Root-mean-square pixel distances (N,) between pairs."""
-    return np.sqrt(((one - other) ** 2).mean(axis=(1, 2, 3)))
-
-
 def _named(scores: list[Score], kind: str) -> dict[str, float]:
     """Scores as figures: ``live/kid_efficientnet-lite0``, and ``..._error`` where there is one."""
-    found = {}
-    for score in scores:
-        if score.value is not None:
-            found[f"{kind}/{score.metric}_{score.space}"] = score.value
-        if score.standard_error is not None:
-            found[f"{kind}/{score.metric}_{score.space}_error"] = score.standard_error
-    return found
+    found = {f"{kind}/{one.metric}_{one.space}": one.value for one in scores}
+    found |= {f"{kind}/{one.metric}_{one.space}_error": one.standard_error for one in scores}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _written(text: str, side: int) -> FloatArray:

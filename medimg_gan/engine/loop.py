@@ -194,7 +194,7 @@ class Engine:
     def _train(self) -> None:
         if self.fabric.is_global_zero:
             settings = {**state.identity(self.recipe, self.plan), **asdict(self.settings)}
-            self.tracker = Tracker(self.folder, self.step, settings)
+            self.tracker = Tracker(self.folder, self.step, settings, self.recipe.averaged)
         self.clock.start(self.step, self.clock.elapsed)
         self.speed.start(self.step)
         title = f"training {type(self.recipe).__name__}"

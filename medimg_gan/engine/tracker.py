@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,24 @@ class Tracker:
             ``tensorboard/``.
         step: Where the training begins or continues.
         settings: Hyper-parameters to show.
+        generators: Names of the networks that users sample from.
 
     Attributes:
         alarms: Judge every row of figures.
     """
 
-    def __init__(self, folder: Path, step: int, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        step: int,
+        settings: Mapping[str, Any],
+        generators: Iterable[str] = (),
+    ) -> None:
         self.folder = folder
         self.path = folder / METRICS
         folder.mkdir(parents=True, exist_ok=True)
         forget_after(self.path, step)
-        self.alarms = Alarms(folder, step, read_rows(self.path))
+        self.alarms = Alarms(folder, step, read_rows(self.path), generators)
         self.file = self.path.open("a", encoding="utf-8")
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         self.board.add_text("settings", _as_table(settings), 0)

@@ -130,8 +130,8 @@ class Watch:
         averaged = refreshed(engine.ema, recipe, engine.networks)
         assert isinstance(averaged, NoiseRecipe)
         if self._looker is None:
-            classes = recipe.spec.classes if recipe.conditional else ()
-            self._looker = Looker(reference, classes, engine.plan.seed)
+            told = (recipe.spec.classes, recipe.spec.numbers) if recipe.conditional else ((), ())
+            self._looker = Looker(reference, *told, engine.plan.seed)
         found = self._looker.figures(averaged)
         if engine.preview is not None:
             samples = averaged.preview(engine.preview, engine.plan.seed)["samples"]
@@ -151,8 +151,10 @@ class Watch:
     def _keep_best(self, engine: Engine, row: Mapping[str, float]) -> None:
         """Write the weights if no others kept are better.
 
-        What was kept speaks for itself, so a resumed training knows it, even after a kill: the
-        same steps come to the same weights again.
+        What was kept speaks for itself, so a resumed training knows it, even after a kill. Bounded
+        by steps, the same steps come to the same weights again. Bounded by minutes they may not,
+        nor even get as far: what was kept may be of a step that the finished run never made, and
+        stays the best all the same.
         """
         distance = row.get(self.distance)
         if distance is None:

@@ -9,7 +9,7 @@
 """
 
 from medimg_gan.latent.conditions import classes_of, rendered, told
-from medimg_gan.latent.diversity import distances_among, spread
+from medimg_gan.latent.diversity import spread
 from medimg_gan.latent.pictures import sheet, write_animation, write_sheet
 from medimg_gan.latent.projection import Projection, project
 from medimg_gan.latent.walks import between_classes, between_seeds, slerp
@@ -23,7 +23,6 @@ __all__ = [
     "between_seeds",
     "classes_of",
     "directions_of",
-    "distances_among",
     "project",
     "rendered",
     "sheet",

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan.latent.conditions import rendered, told
-from medimg_gan.latent.diversity import distances_among
+from medimg_gan.metrics.diversity import distances_among
 from medimg_gan.recipes.base import device_of
 
 if TYPE_CHECKING:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CENTRE_SAMPLES = 1024
 """Noises whose mean style is the centre that truncation pulls towards."""
+CENTRE_PAIRS = 32
+"""Noises for it, each with its opposite, where every image has numbers and so a centre of its own;
+what is linear in the noise cancels out."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,8 @@ def _shift(recipe: NoiseRecipe, knobs: Knobs) -> tuple[str, Tensor]:
 def _centre(recipe: NoiseRecipe, told: Batch, noise: Tensor) -> Tensor:
     """The mean style (N, ...) of each condition, over noise that is always the same."""
     many = _fixed_noise(recipe, noise.device)
+    if recipe.conditional and recipe.spec.numbers:
+        many = torch.cat([many[:CENTRE_PAIRS], -many[:CENTRE_PAIRS]])
     known = {name: told[name] for name in ("label", "numbers") if name in told}
     if not recipe.conditional or not known:
         mean = recipe.style_like({}, many).mean(dim=0, keepdim=True)

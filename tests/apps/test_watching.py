@@ -56,6 +56,7 @@ def test_samples_are_held_against_other_patients_and_as_many_training_slices(dat
     found = watched(train, val).reference
     assert found.unseen
     assert numbers(found.held_out) == list(range(60, 100))
+    assert len(set(found.patients.tolist())) == 40
     assert set(numbers(found.training)) <= set(range(60))
     assert torch.equal(found.training["label"], found.held_out["label"])
     assert len(found.searched) == 60

@@ -12,7 +12,7 @@ from medimg_gan.data.tables import read_table
 from medimg_gan.errors import ConfigError, DataError
 
 SLICES = 11
-SPLITS = ("train", "train", "train", "val", "test")
+SPLITS = ("train", "train", "train", "val", "test", "train", "train", "train")
 
 
 def scan(age="", shape=(9, 9, SLICES), patient="p", spacing=(1.0, 1.0, 5.0)):
@@ -20,8 +20,9 @@ def scan(age="", shape=(9, 9, SLICES), patient="p", spacing=(1.0, 1.0, 5.0)):
     return SimpleNamespace(series=series, numbers={"age": age}, patient=patient)
 
 
-def volumes(ages=("20", "55", "80", "99", "5")):
-    return [scan(age, patient=f"p{n}") for n, age in enumerate(ages)]
+def volumes(ages=("20", "55", "80", "99", "5"), others=("22", "57", "79")):
+    """Three training patients and two others, then more for training."""
+    return [scan(age, patient=f"p{n}") for n, age in enumerate(ages + others)]
 
 
 def rows_of(scans) -> pd.DataFrame:
@@ -75,12 +76,40 @@ def test_what_is_kept_is_coarse_and_no_patients_own():
     scans = volumes(("21.3", "57.7", "83.9", "99", "5"))
     rows = rows_of(scans)
     (age,) = learn_numbers(("age",), scans, rows, ("a", "b"))
-    assert set(rows[column_of("age")]) == {21.3, 57.7, 83.9, 99, 5}
+    assert set(rows[column_of("age")]) == {21.3, 57.7, 83.9, 99, 5, 22, 57, 79}
     kept = [age.low, age.high, *sum(age.deciles, ())]
     assert all(value % 5 == 0 for value in kept)
     assert [len(one) for one in age.deciles] == [11, 11]
     assert age.low <= min(sum(age.deciles, ())) <= max(sum(age.deciles, ())) <= age.high
     assert Number.from_plain(asdict(age)) == age
+
+
+def test_narrow_columns_do_not_keep_what_one_patient_has_alone():
+    (age,) = learnt("age", scans=volumes(("61", "64", "68", "9", "9"), ("63", "63", "64")))
+    assert (age.low, age.high) == (60, 70)
+    assert set(age.deciles[0]) <= {60, 65, 70}
+    (weight,) = learnt("age", scans=volumes(("6.1", "6.4", "6.8", "9", "9"), ("6.3",) * 3))
+    assert (weight.low, weight.high) == (6, 7)
+    message = refusal("age", scans=volumes(("63", "64", "63", "9", "9"), ("63", "63", "63")))
+    assert "one patient's alone" in message
+    (shared,) = learnt("age", scans=volumes(("63", "64", "63", "9", "9"), ("64", "63", "63")))
+    assert (shared.low, shared.high) == (63, 64)
+
+
+def test_columns_of_few_patients_are_refused_but_positions_are_not():
+    scans = volumes(others=())
+    assert "3 training patients, expected 5" in refusal("age", scans=scans)
+    assert learnt("position", scans=scans)[0].high == 1
+
+
+def test_a_class_of_few_patients_is_drawn_like_all():
+    scans = volumes(("71", "20", "30", "9", "9"), ("40", "50", "60"))
+    rows = rows_of(scans)
+    rows["label"] = np.where(rows["scan"] == 0, "rare", "common")
+    age, position = learn_numbers(("age", "position"), scans, rows, ("common", "rare"))
+    assert max(age.deciles[0]) == 60
+    assert (age.deciles[1][0], age.deciles[1][-1]) == (20, 70)
+    assert position.deciles[0] == position.deciles[1]
 
 
 def test_classes_have_deciles_of_their_own():
@@ -92,10 +121,10 @@ def test_classes_have_deciles_of_their_own():
 
 def test_missing_values_are_counted_and_a_remedy_is_named():
     message = refusal("age", scans=volumes(("20", "", "80", "nan", "5")))
-    assert "22 of 55 slices (2 of 5 scans)" in message
+    assert "22 of 88 slices (2 of 8 scans)" in message
     assert "fill in" in message
     assert "delete the rows" in message
-    assert "55 of 55" in refusal("area")
+    assert "88 of 88" in refusal("area")
 
 
 def test_slices_that_are_left_out_may_lack_a_value():
@@ -107,15 +136,17 @@ def test_slices_that_are_left_out_may_lack_a_value():
 
 def test_words_are_refused_and_shown_unless_they_may_be_names():
     message = refusal("age", scans=volumes(("old", "old", "Mrs Smith", "99", "5")))
-    assert "3 of 5 scans" in message
+    assert "3 of 8 scans" in message
     assert "'old'" in message
     assert "Smith" not in message
     assert "no two patients" in refusal("age", scans=volumes(("Ann", "Bob", "80", "99", "5")))
-    assert "5 of 5" not in refusal("age", scans=volumes(("inf", "1", "80", "99", "5")))
+    assert "8 of 8" not in refusal("age", scans=volumes(("inf", "1", "80", "99", "5")))
 
 
 def test_a_constant_and_an_unknown_column_are_refused():
-    assert "the same in all" in refusal("age", scans=volumes(("40", "40", "40", "99", "5")))
+    assert "the same in all" in refusal(
+        "age", scans=volumes(("40", "40", "40", "99", "5"), ("40", "40", "40"))
+    )
     assert "the same in all" in refusal("pixel_mm")
     message = refusal("positon", scans=[without_table(one) for one in volumes()])
     assert "did you mean position" in message
@@ -137,9 +168,9 @@ def test_the_table_may_give_the_position_of_single_slices():
     scans = [scan(shape=(9, 9, 1)) for _ in SPLITS]
     assert "no position" in refusal("position", scans=scans)
     for place, one in enumerate(scans):
-        one.numbers = {"position": str(place / 4)}
+        one.numbers = {"position": str(place / 7)}
     (position,) = learnt("position", scans=scans)
-    assert (position.low, position.high) == (0, 0.5)
+    assert (position.low, position.high) == (0, 1)
 
 
 def test_a_table_brings_the_columns_asked_for_but_no_identity(tmp_path):
@@ -167,7 +198,7 @@ def test_numbers_are_drawn_as_in_the_training_slices_of_the_class():
 
 
 def test_of_two_kinds_nothing_between_is_drawn():
-    (kind,) = learnt("age", scans=volumes(("0", "1", "1", "0", "1")))
+    (kind,) = learnt("age", scans=volumes(("0", "1", "1", "0", "1"), ("0", "1", "1")))
     drawn = draw_numbers((kind,), np.zeros(500, int), seed=0)
     assert set(drawn[:, 0]) == {0, 1}
     assert 0.5 < drawn.mean() < 0.8

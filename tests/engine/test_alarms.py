@@ -86,6 +86,20 @@ def test_a_critic_that_leaves_no_gradient_is_too_strong(tmp_path, capsys):
     assert_once(tmp_path, "critic too strong", capsys, "gradient of the generator fell")
 
 
+def test_only_gradients_of_what_users_sample_from_count(tmp_path):
+    def rung(faded):
+        alarms = Alarms(tmp_path / faded, 0, [], generators=("generator",))
+        (tmp_path / faded).mkdir()
+        for step in range(1, 31):
+            gradients = {f"gradient_norm/{n}": 1.0 for n in ("generator", "critic", "descriptions")}
+            gradients[f"gradient_norm/{faded}"] = 1.0 if step < 10 else 0.01
+            alarms.see(step, {"scores/critic_accuracy": 1.0, **gradients})
+        return [alarm.name for alarm in alarms.raised]
+
+    assert rung("descriptions") == rung("critic") == []  # fastgan's decoders learn their task
+    assert rung("generator") == ["critic too strong"]
+
+
 def test_a_training_that_diverges_rings_before_it_stops(tmp_path, capsys):
     def not_finite(position):
         batch = stream(position)

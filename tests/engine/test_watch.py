@@ -9,10 +9,12 @@ import torch
 from PIL import Image
 from toy_gan import Signalling, same_bits, weights_of
 from watched_gan import (
+    NUMBERED,
     SPEC,
     TRAINING,
     WatchedConfig,
     WatchedGan,
+    images_of,
     reference,
     stream,
     watched_engine,
@@ -65,16 +67,33 @@ def test_a_look_leaves_every_figure_beside_its_floor(tmp_path):
 
 def test_figures_of_a_perfect_generator_are_those_of_real_images():
     recipe = WatchedGan(WatchedConfig(), SPEC).eval()
-    found = Looker(reference(), SPEC.classes, seed=0).figures(recipe)
+    found = Looker(reference(), SPEC.classes, (), seed=0).figures(recipe)
     assert found["live/diversity"] == pytest.approx(1, abs=0.15)
     assert found["live/variety"] == pytest.approx(1, abs=0.15)
     assert found["live/nearness"] == pytest.approx(1, abs=0.25)
     assert abs(found["live/kid_pooled"]) < 3 * found["live/kid_pooled_error"]
-    again = Looker(reference(), SPEC.classes, seed=0).figures(recipe)
+    again = Looker(reference(), SPEC.classes, (), seed=0).figures(recipe)
     again.pop("live/critic_overfitting", None)  # fakes for the critic are drawn anew
     assert {k: v for k, v in again.items() if "critic" not in k} == {
         k: v for k, v in found.items() if "critic" not in k
     }
+
+
+def test_numbers_do_not_pass_for_diversity():
+    """Eight patients of eight slices each: a patient's own slices are alike, if not in position."""
+    recipe = WatchedGan(WatchedConfig(), NUMBERED).eval()
+    torch.manual_seed(3)
+    patients = torch.arange(64) // 8
+    told = {"label": patients % 2, "numbers": torch.linspace(-1, 1, 8).repeat(8)[:, None]}
+    noise = torch.randn(8, recipe.latent)[patients]
+    held_out = {"image": images_of(noise, told["label"], told["numbers"]), **told}
+    seen = replace(reference(), held_out=held_out, training=held_out, patients=patients.numpy())
+    by_numbers, without = (
+        Looker(seen, SPEC.classes, names, seed=0).figures(recipe)["live/diversity"]
+        for names in (NUMBERED.numbers, ())
+    )
+    assert by_numbers == pytest.approx(1, abs=0.2)
+    assert without < 0.8 * by_numbers
 
 
 def test_critic_overfitting_is_the_share_of_the_way_to_the_fakes():
@@ -88,12 +107,12 @@ def test_critic_overfitting_is_the_share_of_the_way_to_the_fakes():
         return {name: torch.tensor(value) for name, value in values.items()}
 
     recipe.scores = scores
-    found = Looker(reference(), SPEC.classes, seed=0).figures(recipe)
+    found = Looker(reference(), SPEC.classes, (), seed=0).figures(recipe)
     assert found["live/critic_overfitting"] == pytest.approx(0.75)  # (3 - 1.5) / (3 - 1)
 
 
 def test_the_strip_shows_each_sample_above_its_nearest_training_slice(tmp_path):
-    looker = Looker(reference(), SPEC.classes, seed=0)
+    looker = Looker(reference(), SPEC.classes, (), seed=0)
     noisy = TRAINING["image"][:16] + 0.01 * torch.randn(16, 1, 32, 32)
     strip = looker.strip(noisy)
     chosen = np.unique(np.linspace(0, 15, 8).round().astype(int))

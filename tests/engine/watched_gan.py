@@ -27,13 +27,16 @@ BLOBS = torch.randn(LATENT, SIDE, SIDE, generator=torch.Generator().manual_seed(
 BLOBS = F.avg_pool2d(F.pad(BLOBS, (4, 4, 4, 4), mode="circular"), 9, 1) * 3
 """What real images are sums of, so that six numbers make one."""
 SETTINGS = replace(FABRIC, log_every=10)
+NUMBERED = replace(SPEC, numbers=("position",))
+"""Position darkens or brightens a whole image, more than its noise does."""
 
 
-def images_of(noise: Tensor, label: Tensor) -> Tensor:
+def images_of(noise: Tensor, label: Tensor, numbers: Tensor | None = None) -> Tensor:
     """Smooth random images, each class brighter on its own side."""
     ramp = torch.linspace(-0.5, 0.5, SIDE).expand(SIDE, SIDE)
     side = torch.where(label[:, None, None] == 0, -ramp, ramp)
-    return (torch.einsum("nk,khw->nhw", noise, BLOBS) + side).tanh()[:, None]
+    level = 0 if numbers is None else numbers[:, :, None]
+    return (torch.einsum("nk,khw->nhw", noise, BLOBS) + side + level).tanh()[:, None]
 
 
 def real_batch(seed: int, count: int = 2 * PER_CLASS) -> dict[str, Tensor]:
@@ -81,7 +84,7 @@ class WatchedGan(NoiseRecipe):
             pairs = TRAINING["image"].unflatten(0, (-1, 2))  # of each class
             chosen = (noise[:, 0].abs() * 1e4).long() % len(pairs)
             return pairs[chosen, label] + 0 * inner.sum()
-        return images_of(inner, label)
+        return images_of(inner, label, numbers)
 
     def phases(self):
         return [
@@ -116,6 +119,7 @@ def reference(unseen: bool = True) -> Reference:
     part = {name: values[: len(HELD_OUT["image"])] for name, values in TRAINING.items()}
     return Reference(
         held_out=HELD_OUT,
+        patients=np.arange(len(HELD_OUT["image"])),
         training=part,
         searched=shrunk(TRAINING["image"].numpy()),
         extractors={"pooled": Extractor("pooled", network)},

@@ -13,7 +13,6 @@ from medimg_gan.latent import (
     between_classes,
     between_seeds,
     classes_of,
-    distances_among,
     project,
     rendered,
     sheet,
@@ -64,11 +63,6 @@ def test_a_walk_between_classes_keeps_the_noise(generator):
     for place, label in ((0, "a"), (-1, "b")):
         own = generator.sample_encoded(1, label, 3)[0]
         np.testing.assert_allclose(walk[place], own, atol=1e-5)
-
-
-def test_distances_are_root_mean_squares_of_pairs():
-    images = np.stack([np.full((1, 4, 4), value) for value in (0.0, 0.3, 0.7)])
-    np.testing.assert_allclose(distances_among(images), [0.3, 0.7, 0.4], atol=1e-9)
 
 
 def test_a_sample_of_its_own_is_found_again_with_its_class(generator):

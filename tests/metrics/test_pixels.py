@@ -1,10 +1,13 @@
 """Spectrum, histogram, MS-SSIM: what each sees and what it does not."""
 
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from medimg_gan.metrics.diversity import similarity_among
+from medimg_gan.metrics.diversity import distances_among, distances_to_peers, similarity_among
 from medimg_gan.metrics.histogram import histogram_distance
 from medimg_gan.metrics.spectrum import radial_power, spectrum_distance
 
@@ -60,3 +63,31 @@ def test_collapse_raises_similarity(images):
 def test_one_image_has_no_similarity(images):
     with pytest.raises(ValueError, match="two images"):
         similarity_among(images[:1])
+
+
+def test_distances_are_root_mean_squares_of_pairs(images):
+    by_hand = np.stack([np.full((1, 4, 4), value) for value in (0.0, 0.3, 0.7)])
+    np.testing.assert_allclose(distances_among(by_hand), [0.3, 0.7, 0.4], atol=1e-7)
+    naive = [np.sqrt(((one - other) ** 2).mean()) for one, other in combinations(images, 2)]
+    np.testing.assert_allclose(distances_among(images), naive, rtol=1e-5)
+
+
+def test_distances_need_little_more_memory_than_the_images():
+    images = np.random.default_rng(0).random((128, 1, 64, 64), np.float32)
+    tracemalloc.start()
+    distances_to_peers(images, np.zeros((128, 0)), np.arange(128))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * images.nbytes  # all pairs at once: 64 times
+
+
+def test_peers_are_other_patients_nearest_in_numbers():
+    images = np.stack([np.full((1, 2, 2), value) for value in (0.0, 0.1, 0.3, 0.7)])
+    patients, none = np.array([0, 0, 1, 2]), np.zeros((4, 0))
+    found = distances_to_peers(images, none, patients)
+    np.testing.assert_allclose(found, [0.5, 0.4, (0.3 + 0.2 + 0.4) / 3, (0.7 + 0.6 + 0.4) / 3])
+    numbers = np.array([[0.0], [0.9], [0.0], [1.0]])
+    found = distances_to_peers(images, numbers, patients)
+    np.testing.assert_allclose(found, [0.3, 0.6, 0.3, 0.6])
+    alone = distances_to_peers(images, none, np.zeros(4, int))  # then its own slices do
+    np.testing.assert_allclose(alone[0], (0.1 + 0.3 + 0.7) / 3)

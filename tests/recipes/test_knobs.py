@@ -67,6 +67,35 @@ def test_each_condition_has_a_centre_of_its_own(name):
     assert not torch.allclose(images[0], images[4], atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["cgan", "fastgan", "progressive"])
+def test_centres_of_many_numbers_are_cheap_and_near_the_true_ones(name):
+    recipe, noise = build(name), torch.randn(16, build(name).latent)
+    conditions = {"label": torch.arange(16) % 2, "numbers": torch.linspace(-1, 1, 16)[:, None]}
+    style_like, styles = recipe.style_like, []
+
+    def counted(batch, noise):
+        styles.append(style_like(batch, noise))
+        return styles[-1]
+
+    with mock.patch.object(recipe, "style_like", counted):
+        together = sample_with(recipe, conditions, noise, Knobs(truncation=0.5))
+    assert sum(map(len, styles)) <= 16 * 64 + 16
+    alone = {key: values[3:4] for key, values in conditions.items()}
+    again = sample_with(recipe, alone, noise[3:4], Knobs(truncation=0.5))
+    torch.testing.assert_close(again, together[3:4], atol=1e-4, rtol=1e-4)
+    many = torch.randn(4096, recipe.latent)
+    told = {key: values.expand(4096, *values.shape[1:]) for key, values in alone.items()}
+    true = style_like(told, many)
+    centre = sample_with_centre(recipe, alone, noise[3:4])
+    assert (centre - true.mean(dim=0)).square().mean() < 0.03 * true.var(dim=0).mean()
+
+
+def sample_with_centre(recipe, told, noise):
+    """The style at truncation 0."""
+    with mock.patch.object(recipe, "from_style", lambda style: style):
+        return sample_with(recipe, told, noise, Knobs(truncation=0.0))
+
+
 def test_factorised_finds_the_singular_vectors_of_a_known_matrix():
     torch.manual_seed(0)
     left, _ = torch.linalg.qr(torch.randn(9, 3, dtype=torch.float64))
