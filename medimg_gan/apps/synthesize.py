@@ -76,7 +76,7 @@ class Config:
         moves = []
         for number, amount in named_numbers("--move", self.move, "1=2").items():
             if not number.isdecimal():
-                raise ConfigError(f"--move {number}: no number of a direction", fix="--move 1=2")
+                raise ConfigError(f"--move {number}: expected NUMBER=AMOUNT", fix="--move 1=2")
             if abs(amount) > FARTHEST:
                 raise ConfigError(
                     f"--move {number}={amount:g}: at most {FARTHEST:g} standard deviations",

@@ -170,7 +170,7 @@ def _trained(
     """Train at one gamma, in a folder of its own; whether it stayed finite."""
     from medimg_gan.apps.training import fit_gan, open_run_once
 
-    options = (*config.set, f"gamma={gamma}")  # the last one counts
+    options = _settings(config, gamma)
     place = folder_of(folder, gamma)
     own = replace(config, run=place, set=options, tune_gamma=False, restart=False)
     run = open_run_once(fabric, own, "train-gan", place, restart=False)
@@ -207,10 +207,14 @@ def _report(config: Config, folder: Path, trials: list[Trial]) -> None:
 
 def _flags(config: Config, gamma: float) -> list[str]:
     """The words with which ``train-gan`` trains as the sweep did, at one gamma."""
-    settings = (*(one for one in config.set if not one.startswith("gamma=")), f"gamma={gamma:g}")
-    one = replace(config, run=None, set=settings, tune_gamma=False, restart=False)
+    one = replace(config, run=None, set=_settings(config, gamma), tune_gamma=False, restart=False)
     usual = load(type(config), [], prog="train-gan", default_yaml="train-gan.yaml")
     return flags_of(one, usual)
+
+
+def _settings(config: Config, gamma: float) -> tuple[str, ...]:
+    """``--set`` with this gamma in place of any other."""
+    return (*(one for one in config.set if not one.startswith("gamma=")), f"gamma={gamma:g}")
 
 
 def _line(trial: Trial) -> str:
