@@ -22,7 +22,6 @@ from medimg_gan.apps.benchmark_gans_figures import (
     targets,
 )
 from medimg_gan.console import say
-from medimg_gan.engine.tracker import PADDING
 from medimg_gan.files import written_aside
 from medimg_gan.recipes import RECIPES
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from medimg_gan.apps.benchmark_gans import Config, Trial
 
 FEATURES = "efficientnet-lite0"
-ROWS_SHOWN, MAGNIFIED = 4, 2
-"""Rows of a sample grid, and how much larger they are shown."""
+MAGNIFIED = 2
+"""How much larger a sample grid is shown."""
 Results = Mapping[str, Sequence[Result]]
 """Finished results by contender."""
 
@@ -185,15 +184,13 @@ def _images(results: Sequence[Result]) -> str | None:
 
 
 def _grid(config: Config, trial: Trial) -> str:
-    """The first rows of the last preview, copied beside the page; '' where there is none."""
+    """The last preview, copied beside the page; '' where there is none."""
     result = read_result(trial.folder)
     if result is None or result.picture is None:
         return ""
     path = config.out.with_suffix("") / f"{trial.kind}-{trial.contender.name}.png"
-    side = config.size + PADDING
     with Image.open(result.picture) as picture:
-        width, height = picture.size
-        shown = picture.convert("L").crop((0, 0, width, min(height, ROWS_SHOWN * side + PADDING)))
+        shown = picture.convert("L")
     larger = shown.resize(
         (shown.width * MAGNIFIED, shown.height * MAGNIFIED), Image.Resampling.NEAREST
     )
@@ -203,7 +200,7 @@ def _grid(config: Config, trial: Trial) -> str:
     classes = (
         result.manifest["spec"]["classes"] if RECIPES[trial.contender.recipe].conditional else ()
     )
-    rows = f" (rows: {', '.join(classes[:ROWS_SHOWN])})" if classes else ""
+    rows = f" (rows in equal groups: {', '.join(classes)})" if classes else ""
     return f"{name}{rows}:\n\n![{name}]({path.parent.name}/{path.name})"
 
 

@@ -157,7 +157,7 @@ def test_a_benchmark_ends_in_a_page_grows_and_does_nothing_twice(fakes):
     assert str(fakes.parent) not in page
     assert "--tumor-type DIR" in page
     with Image.open("page/gans/tumor-type-cgan.png") as grid:
-        assert grid.size == (2 * 274, 2 * 138)
+        assert grid.size == (2 * 274, 2 * 274)
 
     again = benchmark(*contenders, "--seeds", "0", "1")
     new = fakes.read_text().splitlines()[len(calls) :]
