@@ -208,7 +208,7 @@ def _trial_inputs(recipe: NoiseRecipe | TranslationRecipe) -> Inputs:
     """Random inputs by name, ``ROWS`` of every class."""
     random, spec = torch.Generator().manual_seed(0), recipe.spec
     if isinstance(recipe, TranslationRecipe):
-        shape = (ROWS, spec.channels, spec.size, spec.size)
+        shape = (ROWS, spec.inputs, spec.size, spec.size)
         return {"image": torch.rand(shape, generator=random) * 2 - 1}
     classes = len(spec.classes) if recipe.conditional else 0
     noise = torch.randn(ROWS * max(1, classes), recipe.latent, generator=random)

@@ -29,26 +29,27 @@ class ResnetGenerator(nn.Module):
     where the paper has fractionally strided convolutions.
 
     Args:
-        channels: Channels of both images.
+        inputs: Channels of the image that is given.
+        outputs: Channels of the image that is made.
         width: Feature channels at full size (the paper's 64).
         blocks: Residual blocks at a quarter of the size.
     """
 
-    def __init__(self, channels: int, width: int, blocks: int) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_convolution(channels, width, 7), nn.ReLU(),
+            *_convolution(inputs, width, 7), nn.ReLU(),
             *_convolution(width, 2 * width, 3, stride=2), nn.ReLU(),
             *_convolution(2 * width, 4 * width, 3, stride=2), nn.ReLU(),
             *(ResnetBlock(4 * width) for _ in range(blocks)),
             nn.Upsample(scale_factor=2), *_convolution(4 * width, 2 * width, 3), nn.ReLU(),
             nn.Upsample(scale_factor=2), *_convolution(2 * width, width, 3), nn.ReLU(),
-            nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"),
+            nn.Conv2d(width, outputs, 7, padding=3, padding_mode="reflect"),
         )  # fmt: skip
         _init_normal(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> same shape, float32 in [-1, 1]; H, W divisible by 4."""
+        """(N, inputs, H, W) in [-1, 1] -> (N, outputs, H, W) float32; H, W divisible by 4."""
         return torch.tanh(self.layers(images).float())
 
 

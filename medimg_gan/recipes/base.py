@@ -31,6 +31,8 @@ class Spec:
             them.
         numbers: Names of the numbers that images are conditioned on, in the order of the columns
             of a batch's ``numbers``.
+        source_channels: Channels of a translator's source image, sequence by sequence, adjacent
+            slices within each; 0 for as many as the target has.
     """
 
     channels: int = 1
@@ -39,6 +41,12 @@ class Spec:
     mirror: bool = False
     calibrated: bool = True
     numbers: tuple[str, ...] = ()
+    source_channels: int = 0
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the image that a translator is given."""
+        return self.source_channels or self.channels
 
 
 @dataclass(frozen=True)
@@ -209,10 +217,17 @@ class NoiseRecipe(Recipe):
 
 
 class TranslationRecipe(Recipe):
-    """A recipe that maps images of a source modality to a target modality."""
+    """A recipe that maps images of a source modality to a target modality.
+
+    Its batches hold ``source`` (N, ``spec.inputs``, H, W) and ``target`` (N, ``spec.channels``,
+    H, W), both in [-1, 1].
+    """
+
+    paired: ClassVar[bool] = False
+    """Whether ``source`` and ``target`` of a batch must show the same slice of a patient."""
 
     def translate(self, image: Tensor) -> Tensor:
-        """Target-like images for source images, both (N, C, H, W) in [-1, 1]."""
+        """Target-like images (N, C, H, W) for source images (N, inputs, H, W), in [-1, 1]."""
         raise NotImplementedError
 
 

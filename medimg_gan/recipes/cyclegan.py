@@ -68,12 +68,13 @@ class CycleGan(TranslationRecipe):
         super().__init__(config, spec)
         blocks = 6 if spec.size <= 128 else 9
         layers = 3 if spec.size >= 128 else 2 if spec.size >= 64 else 1
-        self.to_target = ResnetGenerator(spec.channels, config.width, blocks)
-        self.to_source = ResnetGenerator(spec.channels, config.width, blocks)
-        self.target_critic = PatchCritic(spec.channels, config.width, layers)
-        self.source_critic = PatchCritic(spec.channels, config.width, layers)
-        for domain in ("target", "source"):
-            pool = torch.zeros(REPLAY, spec.channels, spec.size, spec.size)
+        source, target = spec.inputs, spec.channels
+        self.to_target = ResnetGenerator(source, target, config.width, blocks)
+        self.to_source = ResnetGenerator(target, source, config.width, blocks)
+        self.target_critic = PatchCritic(target, config.width, layers)
+        self.source_critic = PatchCritic(source, config.width, layers)
+        for domain, channels in (("target", target), ("source", source)):
+            pool = torch.zeros(REPLAY, channels, spec.size, spec.size)
             self.register_buffer(f"{domain}_pool", pool)
             self.register_buffer(f"{domain}_count", torch.zeros((), dtype=torch.int64))
         self._fakes: tuple[Tensor, Tensor] | None = None
@@ -102,8 +103,7 @@ class CycleGan(TranslationRecipe):
         fool = fool + losses.least_squares(self.source_critic(fake_source), 1.0)
         cycle = F.l1_loss(self.to_source(fake_target), source)
         cycle = cycle + F.l1_loss(self.to_target(fake_source), target)
-        identity = F.l1_loss(self.to_target(target), target)
-        identity = identity + F.l1_loss(self.to_source(source), source)
+        identity = self._identity(source, target)
         loss = fool + self.config.cycle_weight * cycle + self.config.identity_weight * identity
         logs = {"fool": fool, "cycle": cycle, "identity": identity}
         return loss, {f"generators/{name}": value.detach() for name, value in logs.items()}
@@ -125,7 +125,7 @@ class CycleGan(TranslationRecipe):
         return losses.summary(self.target_critic(batch["target"]), self.target_critic(fake))
 
     def translate(self, image: Tensor) -> Tensor:
-        """Target-like images for source images, both (N, C, H, W) in [-1, 1]."""
+        """Target-like images (N, C, H, W) for source images (N, inputs, H, W), in [-1, 1]."""
         return self.to_target(image)
 
     @torch.no_grad()
@@ -134,6 +134,13 @@ class CycleGan(TranslationRecipe):
         source = batch["source"]
         translated = self.to_target(source)
         return {"source": source, "translated": translated, "back": self.to_source(translated)}
+
+    def _identity(self, source: Tensor, target: Tensor) -> Tensor:
+        """L_identity; 0 where the domains differ in channels, as no network can be given both."""
+        if source.shape != target.shape:
+            return source.new_zeros(())
+        identity = F.l1_loss(self.to_target(target), target)
+        return identity + F.l1_loss(self.to_source(source), source)
 
     def _take_fakes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The fakes that the generators made in this step; new ones if they did not run."""

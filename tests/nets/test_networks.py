@@ -143,7 +143,7 @@ def test_residual_pair_by_size(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_resnet_generator_by_size(size):
-    images = ResnetGenerator(3, 4, 1)(torch.randn(2, 3, size, size))
+    images = ResnetGenerator(2, 3, 4, 1)(torch.randn(2, 2, size, size))
     assert images.shape == (2, 3, size, size)
 
 
