@@ -116,7 +116,7 @@ def feature_distance(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
-    """``-log softmax(q k / temperature)`` at the query's own place (Park 2020, eq. 3 and 4).
+    """``-log softmax(q k / temperature)`` at the query's own place (Park 2020, eq. 2 and 3).
 
     The other places of the same image are the negatives. It is log(P) when all features are alike.
 
@@ -132,7 +132,7 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
 
 
 def roughness(field: Tensor) -> Tensor:
-    """``|dT/dx|^2 + |dT/dy|^2`` in pixels per pixel (Kong 2021, eq. 6; Balakrishnan 2019).
+    """``|dT/dx|^2 + |dT/dy|^2`` in pixels per pixel (Kong 2021, L_Smooth).
 
     Args:
         field: Displacements (N, 2, H, W) in pixels; a constant one has no roughness.

@@ -6,7 +6,7 @@ here                paper
 ``source, target``  x, y
 ``to_target``       G
 ``critic``          D(x, y), sees the source beside the target (eq. 1)
-``l1_weight``       lambda = 100 (sec. 6.2)
+``l1_weight``       lambda = 100
 ==================  =====================================================
 
 Departs from the paper: CycleGAN's generator (resnet, instance norm) in place of a U-Net, half its

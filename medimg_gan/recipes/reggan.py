@@ -7,12 +7,13 @@ here                   paper
 ``to_target``          G
 ``registration``       R, gives the displacement T = R(G(x), y~)
 ``critic``             D
-``correction_weight``  20, of L_Corr (eq. 5): |y~ - G(x) o T|
-``smoothness_weight``  10, of L_Smooth (eq. 6)
+``correction_weight``  20, of L_Corr = |y~ - G(x) o T|
+``smoothness_weight``  10, of L_Smooth = |grad T|^2
 =====================  =====================================================
 
 A target that does not lie on its source is noise to a regression, which answers with blur. Here
-the translation is moved onto the target before it is compared, and users get it unmoved.
+the translation is moved onto the target before it is compared, and users get it unmoved. A shift
+that all pairs share is nobody's to find: generator and displacement may divide it in any way.
 
 Departs from the paper: nearest upsampling + convolution, half its width by default (for a CPU), a
 plain U-Net of four levels in place of a residual one of seven, CycleGAN's learning rate (twice the
@@ -74,7 +75,7 @@ class RegGan(OneWayGan):
         ]
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
-        """(D(G(x)) - 1)^2 + 20 |y~ - G(x) o T| + 10 |grad T|^2 (eq. 7)."""
+        """(D(G(x)) - 1)^2 + 20 |y~ - G(x) o T| + 10 |grad T|^2."""
         source, target = batch["source"], batch["target"]
         fake = self.to_target(source)
         field = self.registration(fake, target)
