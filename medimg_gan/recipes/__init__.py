@@ -12,6 +12,7 @@ from medimg_gan.recipes.base import (
 )
 from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cyclegan import CycleGan
+from medimg_gan.recipes.cyclegan_structure import CycleGanStructure
 from medimg_gan.recipes.dcgan import Dcgan
 from medimg_gan.recipes.fastgan import FastGan
 from medimg_gan.recipes.progressive import Progressive
@@ -25,6 +26,7 @@ RecipeEntry = type[Recipe]
 RECIPES: dict[str, RecipeEntry] = {
     "cgan": Cgan,
     "cyclegan": CycleGan,
+    "cyclegan-structure": CycleGanStructure,
     "dcgan": Dcgan,
     "fastgan": FastGan,
     "progressive": Progressive,

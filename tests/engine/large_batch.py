@@ -22,7 +22,7 @@ from medimg_gan.recipes import RECIPES, Spec, cyclegan
 IMAGES = 8
 """In a step; two processes have half each, which is one group of the critics that compare."""
 STEPS = 20
-SMALLER = {"cyclegan": 16}
+SMALLER = {"cyclegan": 16, "cyclegan-structure": 16}
 """Sides of pictures that are not of 32 pixels, to be quick."""
 NEVER_FULL = STEPS * IMAGES
 """Fakes that a replay buffer holds: each process has its own, which gives back nothing here."""
