@@ -48,17 +48,21 @@ def test_the_joined_calls_give_the_losses_of_the_papers_step_and_its_gradients(m
                  for real, fake in (on_y, on_x))  # fmt: skip
     critics = recipe.critics_loss(batch)[0]
     assert critics.item() == pytest.approx(wanted.item(), rel=1e-6)
-    for mine, theirs, nets in ((loss, expected, ("to_target", "to_source")),
+    for ours, papers, nets in ((loss, expected, ("to_target", "to_source")),
                                (critics, wanted, ("target_critic", "source_critic"))):  # fmt: skip
         for net in nets:
-            gradients = (
-                torch.autograd.grad(
-                    value, list(getattr(owner, net).parameters()), retain_graph=True
-                )
-                for value, owner in ((mine, recipe), (theirs, plain))
+            mine = torch.autograd.grad(
+                ours, [*getattr(recipe, net).parameters()], retain_graph=True
             )
-            for one, other in zip(*gradients, strict=True):
+            its = torch.autograd.grad(
+                papers, [*getattr(plain, net).parameters()], retain_graph=True
+            )
+            for one, other in zip(mine, its, strict=True):
                 torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-9)
+
+
+def _slopes(loss, recipe, net):
+    return torch.autograd.grad(loss, [*getattr(recipe, net).parameters()], retain_graph=True)
 
 
 class TorchsInstanceNorm(nn.Module):
