@@ -13,7 +13,8 @@ from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
 from medimg_gan.recipes.cyclegan_structure import CycleGanStructure, CycleGanStructureConfig
 
 CONFIG = CycleGanStructureConfig(width=4)
-OFF = {"gradient_weight": 0.0, "mind_weight": 0.0, "body_weight": 0.0, "augment": 0.0}
+OFF = {"gradient_weight": 0.0, "mind_weight": 0.0, "body_weight": 0.0, "augment": 0.0,
+       "identity_weight": 5.0}  # fmt: skip
 
 
 def build(kind=CycleGanStructure, config=CONFIG, **spec):
