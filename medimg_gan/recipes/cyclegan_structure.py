@@ -42,7 +42,7 @@ class CycleGanStructureConfig(CycleGanConfig):
     towards the source's contrast, which structure does without, and costs a third of a step."""
     gradient_weight: float = 1.0
     """Weight of edges in equal places."""
-    mind_weight: float = 0.5
+    mind_weight: float = 1.0
     """Weight of equal self-similarity (MIND) around every pixel."""
     body_weight: float = 5.0
     """Weight of the body's outline."""
