@@ -37,8 +37,9 @@ class Config(TrainingConfig):
     """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself."""
     balance_prior: Literal["auto", "none", "position", "label"] = "auto"
     """How unpaired slices are drawn, so that no critic learns what the sets differ in by chance:
-    targets at about the source's height (position), both with one mix of classes (label), or
-    as they come (none). auto: position for volumes, none for single pictures."""
+    targets at about the source's height (position; a patient's pictures count as stacked by
+    their names), both with one mix of classes (label), or as they come (none). auto: position
+    for volumes, none for single pictures."""
     truth: Path | None = None
     """Folder of the true targets, named like the sources; only for recipes that learn from pairs,
     which otherwise take them from --data."""

@@ -9,7 +9,8 @@ from medimg_gan.data.matched_streams import (
     LabelMatchedStream,
     PairedStream,
     PositionMatchedStream,
-    has_positions,
+    from_volumes,
+    has_heights,
 )
 from medimg_gan.data.translation import PreparedTranslation
 from medimg_gan.errors import ConfigError, DataError
@@ -34,7 +35,7 @@ def both_sides(prepared: PreparedTranslation, split: str, adjacent: int) -> Side
     for domain, side in zip((source, target), sides, strict=True):
         if not len(side):
             raise DataError(f"no {domain.name} slices in the {split} part", fix="add patients")
-        if adjacent > 1 and not has_positions(side):
+        if adjacent > 1 and not from_volumes(side):
             raise DataError(
                 f"--adjacent {adjacent}: {domain.name} scans of the {split} part are single slices",
                 cause="pictures, which have no neighbours",
@@ -56,7 +57,8 @@ def translation_stream(
         batch_size: Images in a batch.
         seed: Of every draw.
         paired: Whether the recipe needs pairs.
-        balance: As asked for; auto is position where both sides are of volumes, else none.
+        balance: As asked for; auto is position where both sides are of volumes, else none, as
+            nobody said that the order of pictures' names is their order in the patient.
 
     Raises:
         ConfigError: If positions are asked for where slices have none.
@@ -66,17 +68,16 @@ def translation_stream(
     drawn = Stream(source, batch_size, seed)
     if paired:
         return PairedStream(drawn, target), "none"
-    volumes = has_positions(source) and has_positions(target)
     if balance == "auto":
-        balance = "position" if volumes else "none"
+        balance = "position" if from_volumes(source) and from_volumes(target) else "none"
     if balance == "label":
         return LabelMatchedStream(source, target, batch_size, seed), balance
     if balance == "none":
         # Another seed: the two orders must not be locked to each other.
         return UnpairedStream(drawn, Stream(target, batch_size, seed + 1)), balance
-    if not volumes:
+    if not (has_heights(source) and has_heights(target)):
         raise ConfigError(
-            "--balance-prior position: single pictures have no position",
+            "--balance-prior position: every patient has a single picture, which has no position",
             fix="--balance-prior none, or label",
         )
     return PositionMatchedStream(drawn, target), balance

@@ -42,7 +42,7 @@ class PositionMatchedStream:
     """Source slices in shuffled epochs, each with a target slice from about the same height.
 
     T = round(p (K - 1)) + U[-5, 5] (MaskGAN, Phan et al. 2023) with p the source's position in
-    [0, 1] and the noise as ``JITTER``, in a target volume of another patient drawn by its number
+    [0, 1] and the noise as ``JITTER``, in a target stack of another patient drawn by its number
     of slices. So a critic cannot tell fakes by which heights are common, and no patient's own slice
     is offered as its counterpart (unless the target has one patient only). Positions are shares
     of what was scanned: both domains should cover about the same.
@@ -71,9 +71,9 @@ class PositionMatchedStream:
 
     @cached_property
     def _volumes(self) -> tuple[Sequence[IntArray], np.ndarray]:
-        """The items of each target volume, and its patient."""
-        scan = self.target.table["scan"].to_numpy()
-        members = [np.flatnonzero(scan == number) for number in np.unique(scan)]
+        """The items of each target stack, and its patient."""
+        stack = self.target.table["stack"].to_numpy()
+        members = [np.flatnonzero(stack == number) for number in np.unique(stack)]
         return members, np.array([self.target.patients[own[0]] for own in members])
 
 
@@ -138,9 +138,14 @@ class LabelMatchedStream:
         ]
 
 
-def has_positions(dataset: SliceDataset) -> bool:
-    """Whether slices come from volumes, and so have a height; single pictures have none."""
-    return bool((dataset.table.groupby("scan")["index"].size() > 1).any())
+def from_volumes(dataset: SliceDataset) -> bool:
+    """Whether slices come from volumes, and so have neighbours and a height."""
+    return bool((dataset.table.groupby("scan").size() > 1).any())
+
+
+def has_heights(dataset: SliceDataset) -> bool:
+    """Whether slices come from volumes, or from pictures of which a patient has several."""
+    return bool((dataset.table.groupby("stack").size() > 1).any())
 
 
 def _gathered(source: Stream, target: SliceDataset, position: int, items: IntArray) -> Batch:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from medimg_gan.console import say
@@ -141,4 +142,22 @@ def on_one_grid(rows: pd.DataFrame, places: list[Place]) -> pd.DataFrame:
             observed="their shapes agree, but not where their voxels are",
             fix="resample the scans of a visit to one grid",
         )
+    return rows
+
+
+def with_stacks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the column stack: the slices among which a ``position`` is a height.
+
+    That is a volume. Where a domain has single pictures only, it is a patient's pictures, and
+    their positions are told by the order of their names, from 0 to 1.
+    """
+    rows = rows.assign(stack=rows["scan"])
+    for _, own in rows.groupby("domain"):
+        if own.groupby("scan").size().max() > 1:
+            continue
+        patients = own.groupby("patient")["visit"]
+        steps = (patients.transform("nunique") - 1).clip(lower=1)
+        place = (patients.rank(method="dense") - 1) / steps
+        rows.loc[own.index, "position"] = place.astype(np.float32)
+        rows.loc[own.index, "stack"] = own.groupby("patient").ngroup()
     return rows

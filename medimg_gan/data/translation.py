@@ -17,7 +17,7 @@ from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.domains import Domain
 from medimg_gan.data.index import Index, build_index
-from medimg_gan.data.placing import on_one_grid, placed_scans, with_places
+from medimg_gan.data.placing import on_one_grid, placed_scans, with_places, with_stacks
 from medimg_gan.data.prepare import (
     PATIENTS_UNKNOWN,
     SPLIT_FILE,
@@ -39,8 +39,8 @@ from medimg_gan.errors import ConfigError
 class PreparedTranslation(Prepared):
     """Slices of two domains, ready to be drawn from.
 
-    ``cache.rows`` has the columns domain (a name), channel and visit besides: rows of one visit
-    and one slice number lie on each other.
+    ``cache.rows`` has the columns domain (a name), channel, visit and stack besides: rows of one
+    visit and one slice number lie on each other.
 
     Attributes:
         domains: Source and target.
@@ -125,7 +125,7 @@ def prepare_translation(
     rows, classes = cache.rows, ()
     if labelled:
         rows, classes = label_rows(rows, index, config)
-    rows = on_one_grid(with_places(rows, places), places)
+    rows = with_stacks(on_one_grid(with_places(rows, places), places))
     rows["split"] = rows["patient"].map(split_of)
     save_split(rows, folder / SPLIT_FILE)
     cache = replace(cache, rows=rows.reset_index(drop=True))

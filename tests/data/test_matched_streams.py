@@ -25,6 +25,7 @@ def volumes(counts, patients, ill=0.0) -> SliceDataset:
         {
             "picture": np.arange(len(scan)),
             "scan": scan,
+            "stack": scan,
             "index": index,
             "patient": np.array(patients, object)[scan],
             "label": np.where(share < ill, "tumor", "no-tumor"),

@@ -158,7 +158,10 @@ def test_pictures_pair_by_patient_and_name(tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(rng.integers(1, 255, (8, 8), dtype=np.uint8)).save(path)
     (data / "mri/patient_03/slice_004.png").unlink()
-    counts = ready(data, "mri", "ct", paired=True).counts()
+    prepared = ready(data, "mri", "ct", paired=True)
+    counts = prepared.counts()
     assert sum(part["mri"] for part in counts.values()) == 2 + 3 + 4 + 4
     assert all(part["mri"] == part["ct"] > 0 for part in counts.values())
     assert sum(part["patients"] for part in counts.values()) == 4
+    for _, stack in prepared.cache.rows.groupby(["domain", "stack"]):
+        np.testing.assert_allclose(stack["position"], np.linspace(0, 1, len(stack)))
