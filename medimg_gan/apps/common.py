@@ -124,7 +124,8 @@ def with_embedded_data(config: DataConfig, purpose: str) -> DataConfig:
 
     Args:
         config: The user's data flags.
-        purpose: "translation" (MRI and CT of disjoint patients) or "classification" (MRI only).
+        purpose: "translation" (MRI and CT of disjoint patients), "sequences" (the same with T1 and
+            T2 of the MRI patients) or "classification" (MRI only).
     """
     if config.data is not None:
         return config
@@ -151,6 +152,7 @@ def default_device() -> str:
 
 PHANTOMS: dict[str, dict[str, Any]] = {
     "translation": {"patients": 40, "seed": 0},
+    "sequences": {"patients": 24, "seed": 0, "weighting": "both"},
     "classification": {"patients": 64, "seed": 1, "mri_fraction": 1.0},
 }
 

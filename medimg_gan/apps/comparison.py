@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from medimg_gan.data.index import build_index
 from medimg_gan.data.planes import frame_of, to_pictures
 from medimg_gan.data.prepare import SPLIT_FILE, read_split
+from medimg_gan.data.visits import common_name
 from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume, read_series
 from medimg_gan.modalities import MODALITIES
@@ -26,15 +26,6 @@ ROWS = 6
 
 ABOVE_BACKGROUND = -0.9
 """Encoded value from which a voxel counts as body, in the source or in the truth."""
-
-
-def common_name(path: str) -> str:
-    """What a source scan and its truth share: the path without modality folder and ending.
-
-    'mri/P001' and 'ct/P001.nii.gz' -> 'P001'.
-    """
-    parts = [part for part in Path(path).parts if part.lower() not in MODALITIES]
-    return re.sub(r"(\.nii(\.gz)?|\.[a-z]{3,4})$", "", "/".join(parts), flags=re.IGNORECASE)
 
 
 def truths(config: DataConfig) -> dict[str, Scan]:

@@ -27,8 +27,12 @@ class Config:
     """Share of patients with a tumour."""
     mri_fraction: float = 0.5
     """Share of patients scanned with MRI; the others with CT."""
-    weighting: Literal["t1", "t2"] = "t1"
-    """Contrast of the MRI."""
+    tumour_fraction_ct: float | None = None
+    """Share of CT patients with a tumour, where it differs: with 0, a translator that adds or
+    removes tumours has learnt it from the sets' difference."""
+    weighting: Literal["t1", "t2", "both"] = "t1"
+    """Contrast of the MRI; both gives every MRI patient T1 and T2 (--src t1+t2, --src t1 --tgt
+    t2)."""
     workers: int = 2
     """Processes to use."""
     restart: bool = False
@@ -47,6 +51,7 @@ def main(config: Config) -> None:
         tumour_fraction=config.tumour_fraction,
         mri_fraction=config.mri_fraction,
         weighting=config.weighting,
+        tumour_fraction_ct=config.tumour_fraction_ct,
         format=config.format,
         workers=config.workers,
         restart=config.restart,

@@ -1,9 +1,10 @@
-"""Train an unpaired translator between two modalities, on the training patients of a folder."""
+"""Train a translator between two modalities or sequences, on the training patients of a folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medimg_gan.apps.common import (
     TrainingConfig,
@@ -13,27 +14,56 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
-from medimg_gan.errors import ConfigError
+from medimg_gan.data.domains import Domain, parse_domains
+from medimg_gan.errors import ConfigError, DataError
 
-KNOWN = ("ct", "mri", "picture", "xray")
+RecipeName = Literal["cyclegan"]
+EMBEDDED = ("ct", "mri", "t1", "t2")
+"""What the embedded phantom holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """Train an unpaired translator between two modalities (CycleGAN)."""
+    """Train a translator between two modalities or MR sequences."""
 
     src: str
-    """Modality to translate from: mri, ct, xray or picture."""
+    """What to translate from: mri, ct, xray or picture, an MR sequence (t1, t2, flair ...: column
+    'sequence' of the index), or several sequences as channels: t1+t2."""
     tgt: str
-    """Modality to translate to."""
+    """What to translate to: a modality or one sequence."""
+    recipe: RecipeName = "cyclegan"
+    """How it is trained."""
+    adjacent: int = 1
+    """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself."""
+    balance_prior: Literal["auto", "none", "position", "label"] = "auto"
+    """How unpaired slices are drawn, so that no critic learns what the sets differ in by chance:
+    targets at about the source's height (position; a patient's pictures count as stacked by
+    their names), both with one mix of classes (label), or as they come (none). auto: position
+    for volumes, none for single pictures."""
+    truth: Path | None = None
+    """Folder of the true targets, named like the sources; only for recipes that learn from pairs,
+    which otherwise take them from --data."""
     set: tuple[str, ...] = ()
     """Recipe settings as name=value; an unknown name lists them all."""
+
+    def __post_init__(self) -> None:
+        """Refuse at once what no training could do."""
+        super().__post_init__()
+        if self.adjacent < 1 or self.adjacent % 2 == 0:
+            raise ConfigError(
+                f"--adjacent {self.adjacent}: an odd number of slices has a middle",
+                fix="--adjacent 3",
+            )
+        if self.truth is not None and not self.truth.is_dir():
+            raise DataError(f"--truth {self.truth}: no such folder", fix="check its spelling")
 
 
 def main(config: Config) -> None:
     """Index, cache, split, fit; the run's folder holds weights, checkpoints and TensorBoard."""
-    _check(config)
-    folder = run_folder(config, f"train-cyclegan-{config.src}-{config.tgt}")
+    domains = parse_domains(config.src, config.tgt)
+    _refuse_what_is_not_embedded(config, domains)
+    source, target = domains
+    folder = run_folder(config, f"train-{config.recipe}-{source.name}-{target.name}")
     if already_finished(folder, "train-cyclegan", config, _next(folder)):
         return
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
@@ -42,39 +72,61 @@ def main(config: Config) -> None:
         check_options,
         fit_translator,
         open_training,
-        prepare_once,
+        prepare_translation_once,
+        translation_recipe,
     )
 
+    paired = translation_recipe(config.recipe).paired
+    _refuse_what_does_nothing(config, paired=paired)
+    check_options(config.recipe, config.set)
     fabric, run = open_training(config, "train-cyclegan", folder)
-    check_options("cyclegan", config.set)
-    modalities = (config.src, config.tgt)
-    prepared = prepare_once(
-        fabric, config, modalities, folder, purpose="translation", labelled=False
+    prepared = prepare_translation_once(
+        fabric,
+        config,
+        domains,
+        folder,
+        paired=paired,
+        truth=config.truth,
+        labelled=config.balance_prior == "label",
     )
     fit_translator(
         fabric,
         run,
         config,
         prepared,
-        source=config.src,
-        target=config.tgt,
-        recipe="cyclegan",
+        recipe=config.recipe,
         options=config.set,
         budget=minutes_left(config),
+        adjacent=config.adjacent,
+        balance=config.balance_prior,
     )
     say(f"\npictures: {folder}/samples   curves: tensorboard --logdir {folder.parent}")
     say(f"next:     {_next(folder)}")
 
 
-def _check(config: Config) -> None:
-    """Refuse what is no translation, before anything heavy is loaded."""
-    for flag, value in (("--src", config.src), ("--tgt", config.tgt)):
-        if value not in KNOWN:
-            raise ConfigError(f"{flag} {value!r}", observed=f"known: {', '.join(KNOWN)}")
-    if config.src == config.tgt:
+def _refuse_what_is_not_embedded(config: Config, domains: tuple[Domain, Domain]) -> None:
+    """Name what the phantom holds, before anything heavy is loaded."""
+    for flag, domain in zip(("--src", "--tgt"), domains, strict=True):
+        absent = [name for name in domain.channels if name not in EMBEDDED]
+        if config.source.data is None and absent:
+            raise ConfigError(
+                f"{flag} {absent[0]!r}: the embedded phantom has none",
+                observed=f"it holds: {', '.join(EMBEDDED)}",
+                fix="name one of these, or --data DIR",
+            )
+
+
+def _refuse_what_does_nothing(config: Config, *, paired: bool) -> None:
+    if config.truth is not None and not paired:
         raise ConfigError(
-            f"--src and --tgt are both {config.src!r}",
-            fix="name two modalities: --src mri --tgt ct",
+            f"--truth: recipe {config.recipe} learns without pairs, and must not see the answers",
+            fix="leave it away; translate.py and evaluate.py take --truth to score",
+        )
+    if paired and config.balance_prior not in ("auto", "none"):
+        raise ConfigError(
+            f"--balance-prior {config.balance_prior}: recipe {config.recipe} learns from pairs, "
+            "whose two sides are balanced already",
+            fix="leave it away",
         )
 
 

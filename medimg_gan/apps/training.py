@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,25 +20,33 @@ from medimg_gan.apps.common import (
     with_embedded_data,
 )
 from medimg_gan.apps.processes import told_by_first
+from medimg_gan.apps.translation_batches import (
+    Balance,
+    both_sides,
+    held_out_batch,
+    translation_stream,
+)
 from medimg_gan.apps.watching import watch_for
 from medimg_gan.config import as_dict
-from medimg_gan.data.dataset import SliceDataset, Stream, UnpairedStream
+from medimg_gan.data.dataset import SliceDataset, Stream
+from medimg_gan.data.domains import Domain
 from medimg_gan.data.prepare import Prepared, prepare
+from medimg_gan.data.translation import PreparedTranslation, prepare_translation
 from medimg_gan.engine.alarms import ALARMS
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.rows import read_rows
 from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
 from medimg_gan.engine.watch import Watch, read_best
-from medimg_gan.errors import DataError
 from medimg_gan.modalities import MODALITIES
-from medimg_gan.recipes import RECIPES, Recipe, Spec
+from medimg_gan.recipes import RECIPES, Recipe, Spec, TranslationRecipe
 from medimg_gan.slices import spread_over
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch
     from medimg_gan.types import Stream as StreamFunction
 
+PreparedT = TypeVar("PreparedT")
 HELD_OUT_IMAGES = 64
 PREVIEW_IMAGES = 8
 
@@ -106,45 +115,64 @@ def fit_translator(
     fabric: Fabric,
     run: runs.Run,
     config: TrainingConfig,
-    prepared: Prepared,
+    prepared: PreparedTranslation,
     *,
-    source: str,
-    target: str,
     recipe: str,
     options: tuple[str, ...],
     budget: Budget,
+    adjacent: int = 1,
+    balance: Balance = "auto",
 ) -> None:
-    """Train a translation recipe on unpaired slices of the training patients."""
-    datasets = {
-        (split, modality): prepared.dataset(split, modality=modality)
-        for split in ("train", "val")
-        for modality in (source, target)
-    }
-    for (split, modality), dataset in datasets.items():
-        if not len(dataset):
-            raise DataError(f"no {modality} slices in the {split} part", fix="add patients")
-    mirror = all(MODALITIES[name].mirror for name in (source, target)) and config.transform.mirrors
-    net = build(recipe, options, Spec(1, config.size, mirror=mirror), config.seed)
-    rows = datasets["train", target].table
+    """Train a translation recipe on slices of the training patients.
+
+    Args:
+        fabric: Launched.
+        run: To train in.
+        config: Flags of the verb.
+        prepared: In pairs where the recipe is ``paired``.
+        recipe: Name of a translation recipe.
+        options: Its settings, as name=value.
+        budget: How long.
+        adjacent: Neighbouring slices in an image, an odd number.
+        balance: What the sampling of unpaired slices is balanced by.
+
+    Raises:
+        DataError, LabelError: See :mod:`medimg_gan.apps.translation_batches`.
+    """
+    source, target = prepared.domains
+    train, val = (both_sides(prepared, part, adjacent) for part in ("train", "val"))
+    paired = translation_recipe(recipe).paired
+    stream, balanced = translation_stream(train, config.batch_size, config.seed, paired, balance)
+    modalities = (source.modality, target.modality)
+    mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
+    spec = Spec(
+        channels=adjacent,
+        size=config.size,
+        mirror=mirror,
+        source_channels=adjacent * len(source.channels),
+    )
+    net = build(recipe, options, spec, config.seed)
+    rows = train[1].table
     _note(
         fabric,
         run,
         net,
         recipe,
-        source=source,
-        target=target,
-        unit=unit_of(target, rows),
+        source=source.name,
+        target=target.name,
+        sources=list(source.channels),
+        source_modality=source.modality,
+        target_modality=target.modality,
+        adjacent=adjacent,
+        paired=paired,
+        balance_prior=balanced,
+        unit=unit_of(target.modality, rows),
         scale=typical_scale(rows),
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
         **_chain_facts(config, prepared),
     )
-    stream = UnpairedStream(
-        Stream(datasets["train", source], config.batch_size, config.seed),
-        # Another seed: the two orders must not be locked to each other.
-        Stream(datasets["train", target], config.batch_size, config.seed + 1),
-    )
-    held_out = _pair(datasets["val", source], datasets["val", target], HELD_OUT_IMAGES // 4)
+    held_out = held_out_batch(*val, HELD_OUT_IMAGES // 4)
     _fit(fabric, run, config, net, stream, budget, held_out, held_out)
 
 
@@ -165,6 +193,13 @@ def build(recipe: str, options: tuple[str, ...], spec: Spec, seed: int) -> Recip
     entry = RECIPES[recipe]
     torch.manual_seed(seed)
     return entry(parse_options(entry.Config, options, recipe), spec)
+
+
+def translation_recipe(name: str) -> type[TranslationRecipe]:
+    """A recipe of :data:`RECIPES` that translates."""
+    entry = RECIPES[name]
+    assert issubclass(entry, TranslationRecipe), "flags offer no other"
+    return entry
 
 
 def check_options(recipe: str, options: tuple[str, ...]) -> None:
@@ -216,7 +251,41 @@ def prepare_once(
             condition=condition,
         )
 
-    first: list[Prepared] = []
+    return _once(fabric, ready)
+
+
+def prepare_translation_once(
+    fabric: Fabric,
+    config: TrainingConfig,
+    domains: tuple[Domain, Domain],
+    folder: Path,
+    *,
+    paired: bool,
+    truth: Path | None,
+    labelled: bool,
+) -> PreparedTranslation:
+    """As :func:`prepare_once`, for :func:`medimg_gan.data.translation.prepare_translation`."""
+    sequences = any(domain.sequences for domain in domains)
+    source = with_embedded_data(config.source, "sequences" if sequences else "translation")
+
+    def ready() -> PreparedTranslation:
+        return prepare_translation(
+            source,
+            domains,
+            size=config.size,
+            seed=config.seed,
+            folder=folder,
+            paired=paired,
+            truth=truth,
+            labelled=labelled,
+            chain=config.transform,
+        )
+
+    return _once(fabric, ready)
+
+
+def _once(fabric: Fabric, ready: Callable[[], PreparedT]) -> PreparedT:
+    first: list[PreparedT] = []
     told_by_first(fabric, lambda: first.append(ready()))
     return first[0] if first else ready()
 
@@ -267,11 +336,3 @@ def _some(dataset: SliceDataset, count: int) -> Batch | None:
     if not len(dataset):
         return None
     return dataset.gather(spread_over(len(dataset), count))
-
-
-def _pair(source: SliceDataset, target: SliceDataset, count: int) -> Batch:
-    count = min(count, len(source), len(target))
-    return {
-        "source": source.gather(spread_over(len(source), count))["image"],
-        "target": target.gather(spread_over(len(target), count))["image"],
-    }

@@ -25,8 +25,11 @@ from medimg_gan.data.transforms import Slices
 from medimg_gan.errors import DataError
 from medimg_gan.modalities.nyul import COLUMNS
 
-FORMAT = 5
+FORMAT = 6
 """Raise when what a cache holds changes meaning."""
+
+CORNERS = tuple(f"corner_{number}" for number in range(12))
+"""Columns of where a scan's grid lies (``transforms.corners_of``)."""
 
 BLANK_BELOW = 0.01
 """A slice with a smaller share of pixels above background is padding, not anatomy."""
@@ -40,8 +43,8 @@ class SliceCache:
         pictures: (M, size, size) int16 memory map; divide by ``STORED_MAX`` for [-1, 1].
         rows: N rows: picture (which of ``pictures``), scan (number), series, patient, modality,
             label, split, position, area, area_<mask value>, index (slice number), low, high (the
-            scale's raw values), pixel_mm, unit, and MR's landmarks where the chain standardises
-            histograms.
+            scale's raw values), pixel_mm, unit, ``CORNERS`` (where the scan's grid lies), and MR's
+            landmarks where the chain standardises histograms.
         problems: Scans that could not be decoded: path and reason.
         blank: Slices left out because nothing is on them.
     """
@@ -161,6 +164,7 @@ def _columns(slices: Slices) -> dict[str, Any]:
         "high": slices.high,
         "pixel_mm": slices.pixel_mm,
         "unit": slices.unit,
+        **dict(zip(CORNERS, slices.corners.tolist(), strict=True)),
         **dict(zip(COLUMNS, slices.landmarks.tolist(), strict=False)),
     }
 

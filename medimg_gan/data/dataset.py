@@ -31,7 +31,8 @@ class SliceDataset(Dataset["Batch"]):
 
     Args:
         cache: Decoded slices.
-        rows: Row numbers of the cache, in the dataset's order.
+        rows: Row numbers of the cache, in the dataset's order: (N,), or (N, S) where an image holds
+            the slices of S scans as channels, scan by scan; all else is known by the first.
         classes: Class names in index order; empty when unlabelled.
         adjacent: Slices in one image: 1, or an odd number for 2.5D with the neighbours above and
             below as channels (at a volume's end, the last slice again).
@@ -50,7 +51,9 @@ class SliceDataset(Dataset["Batch"]):
     ) -> None:
         assert adjacent % 2 == 1, "an odd number of slices has a middle"
         self.cache = cache
-        self.rows = np.asarray(rows, np.int64)
+        of_scans = np.asarray(rows, np.int64).reshape(len(rows), -1)
+        assert standard is None or of_scans.shape[1] == 1, "one standard serves one sequence"
+        self.rows = of_scans[:, 0]
         self.classes = classes
         self.table: pd.DataFrame = cache.rows.iloc[self.rows].reset_index(drop=True)
         self.patients: np.ndarray = self.table["patient"].to_numpy(str)
@@ -62,8 +65,8 @@ class SliceDataset(Dataset["Batch"]):
         self.standard = standard
         if standard is not None:
             self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32))
-        neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[self.rows]
-        self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
+        neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[of_scans]
+        self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours].reshape(len(rows), -1)
 
     @property
     def size(self) -> int:
@@ -130,9 +133,13 @@ class Stream:
 
     def __call__(self, position: int) -> Batch:
         """The batch at ``position``, as CPU tensors."""
+        return self.dataset.gather(self.items(position))
+
+    def items(self, position: int) -> IntArray:
+        """The items (batch_size,) of the batch at ``position``."""
         if self.balanced:
-            return self.dataset.gather(self._drawn_by_class(position))
-        return self.dataset.gather(self._shuffled(position * self.batch_size))
+            return self._drawn_by_class(position)
+        return self._shuffled(position * self.batch_size)
 
     def _shuffled(self, first: int) -> IntArray:
         """A batch from place ``first`` of the endless row of shuffled epochs."""

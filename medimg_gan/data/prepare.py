@@ -26,6 +26,7 @@ from medimg_gan.files import written_aside
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
 SPLIT_FILE = "split.csv"
+PATIENTS_UNKNOWN = "  note: nothing names the patients; every file counts as a patient of its own"
 
 
 @dataclass(frozen=True)
@@ -100,29 +101,38 @@ def prepare(
     """
     config = as_indexed(config)
     index = _wanted(build_index(config, condition), modalities)
-    say_what_is_wrong(index)
-    chain.refuse_what_does_nothing({scan.modality for scan in index.scans})
-    cache = build_cache(
-        index, size, config.cache, strict=config.strict, workers=config.workers, chain=chain
-    )
+    cache = decoded_cache(config, index, size, chain)
     rows, classes = cache.rows, ()
     if labelled:
-        masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
-        rows, classes = _labelled(cache.rows, Labelling.of(config, masked), must_have)
+        rows, classes = label_rows(cache.rows, index, config, must_have)
     stratum = "label" if classes else "modality"
-    rows["split"] = _split_column(rows, stratum, seed, must_have)
+    rows["split"] = split_column(rows, stratum, seed, must_have)
     save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
     numbers = learn_numbers(condition, index.scans, cache.rows, classes)
-    prepared = Prepared(cache, classes, known, _standard(cache.rows, chain), numbers)
+    prepared = Prepared(cache, classes, known, standard_of(cache.rows, chain), numbers)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     for number in numbers:
         say(f"  conditioned on {number.name}: {number.low:g} to {number.high:g}")
     if not known:
-        say("  note: nothing names the patients; every file counts as a patient of its own")
+        say(PATIENTS_UNKNOWN)
     return prepared
+
+
+def decoded_cache(config: DataConfig, index: Index, size: int, chain: ChainConfig) -> SliceCache:
+    """The slices of an index, after saying what of it is left out.
+
+    Raises:
+        ConfigError: If a setting of the chain is for a modality of which there is no scan.
+        DataError: As :func:`medimg_gan.data.cache.build_cache`.
+    """
+    say_what_is_wrong(index)
+    chain.refuse_what_does_nothing({scan.modality for scan in index.scans})
+    return build_cache(
+        index, size, config.cache, strict=config.strict, workers=config.workers, chain=chain
+    )
 
 
 def read_split(path: Path) -> dict[str, str]:
@@ -138,7 +148,7 @@ def read_split(path: Path) -> dict[str, str]:
         raise SplitError(f"{path}: cannot be read", observed=str(error)) from error
 
 
-def _standard(rows: pd.DataFrame, chain: ChainConfig) -> StandardScale | None:
+def standard_of(rows: pd.DataFrame, chain: ChainConfig) -> StandardScale | None:
     """The standard scale of the training patients' MR volumes, each counted once."""
     train = rows[(rows["split"] == "train") & (rows["modality"] == "mri")]
     if chain.intensity != "nyul" or train.empty:
@@ -167,10 +177,22 @@ def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
     return replace(index, scans=chosen)
 
 
-def _labelled(
-    rows: pd.DataFrame, labelling: Labelling, must_have: str
+def label_rows(
+    rows: pd.DataFrame, index: Index, config: DataConfig, must_have: str = ""
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Rows that have a label (all, when there are no labels at all), and the class names."""
+    """Rows that have a label (all, when there are no labels at all), and the class names.
+
+    Args:
+        rows: Slices; their column ``scan`` numbers the scans of ``index``.
+        index: Scans with their masks.
+        config: What masks mark.
+        must_have: A class that there must be.
+
+    Raises:
+        LabelError: If there is no such class.
+    """
+    masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
+    labelling = Labelling.of(config, masked)
     rows = rows.copy()
     unnamed: Counter[int] = Counter()
     for number, slices in rows[rows["area"].notna()].groupby("scan"):
@@ -205,7 +227,18 @@ def _labelled(
     return rows, classes
 
 
-def _split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str) -> pd.Series:
+def split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str = "") -> pd.Series:
+    """The split of each row: the user's own, checked, else dealt out by patient.
+
+    Args:
+        rows: With the columns patient, split, label and ``stratum``.
+        stratum: The column by which patients are dealt out evenly.
+        seed: Of the deal.
+        must_have: A class (label) that every split needs.
+
+    Raises:
+        SplitError: If there are too few patients, or the user's split leaks or lacks a part.
+    """
     given = rows["split"].isin(SPLITS)
     if given.any():
         return _given_split(rows, given, stratum, seed, must_have)

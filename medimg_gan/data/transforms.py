@@ -120,6 +120,8 @@ class Slices:
         unit: HU, signal or display.
         index: (K,) the slices' numbers in the prepared volume.
         blank: How many slices were left out because nothing is on them.
+        corners: (12,) mm in RAS+ of the scan's first voxel and of the last one along each axis:
+            scans of equal shape and corners lie on one grid.
     """
 
     pictures: np.ndarray
@@ -132,6 +134,7 @@ class Slices:
     unit: str
     index: np.ndarray
     blank: int
+    corners: np.ndarray
 
 
 class CutIntoSlices(MapTransform):
@@ -189,8 +192,21 @@ class CutIntoSlices(MapTransform):
             unit=encoded.unit,
             index=np.flatnonzero(filled),
             blank=int(count - filled.sum()),
+            corners=corners_of(raw.shape, affine),
         )
         return {"slices": slices}
+
+
+def corners_of(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """(12,) x, y, z in mm of voxel (0, 0, 0) and of the last voxel along I, along J and along K.
+
+    Args:
+        shape: (I, J, K).
+        affine: (4, 4), voxel index -> mm in RAS+.
+    """
+    last = np.array(shape) - 1
+    voxels = np.vstack([np.zeros(3), np.diag(last)])
+    return (voxels @ affine[:3, :3].T + affine[:3, 3]).ravel()
 
 
 def slicing_pipeline(

@@ -22,8 +22,12 @@ from medimg_gan.files import written_aside
 from medimg_gan.imaging.dicom_write import write_dicom
 from medimg_gan.imaging.nifti import write_nifti
 from medimg_gan.imaging.phantom_anatomy import Size
-from medimg_gan.imaging.phantom_patient import SIZE, PhantomPatient, phantom_patient
-from medimg_gan.imaging.phantom_signal import Weighting
+from medimg_gan.imaging.phantom_patient import (
+    SIZE,
+    PhantomPatient,
+    Weightings,
+    phantom_patient,
+)
 from medimg_gan.imaging.volume import Volume
 
 __all__ = ["SIZE", "PhantomPatient", "PhantomSet", "make_phantom", "phantom_patient"]
@@ -59,8 +63,9 @@ class Plan:
     size: Size
     tumour_fraction: float
     mri_fraction: float
-    weighting: Weighting
+    weighting: Weightings
     format: Format
+    tumour_fraction_ct: float | None = None
 
     def modality(self, number: int) -> str:
         """Which modality's training set a patient belongs to; spread evenly over the numbers."""
@@ -68,10 +73,13 @@ class Plan:
         return "mri" if math.ceil(number * self.mri_fraction - ROUNDING) > before else "ct"
 
     def has_tumour(self, number: int) -> bool:
-        """Spread evenly within each modality, so that neither is left without tumours."""
+        """Spread evenly within each modality, so that neither is left without its tumours."""
+        share = self.tumour_fraction
+        if self.tumour_fraction_ct is not None and self.modality(number) == "ct":
+            share = self.tumour_fraction_ct
         rank = sum(self.modality(n) == self.modality(number) for n in range(1, number + 1))
-        before = math.floor((rank - 1) * self.tumour_fraction + ROUNDING)
-        return math.floor(rank * self.tumour_fraction + ROUNDING) > before
+        before = math.floor((rank - 1) * share + ROUNDING)
+        return math.floor(rank * share + ROUNDING) > before
 
 
 def make_phantom(
@@ -82,8 +90,9 @@ def make_phantom(
     size: Size = SIZE,
     tumour_fraction: float = 0.5,
     mri_fraction: float = 0.5,
-    weighting: Weighting = "t1",
+    weighting: Weightings = "t1",
     format: Format = "dicom",
+    tumour_fraction_ct: float | None = None,
     workers: int = 2,
     restart: bool = False,
 ) -> PhantomSet:
@@ -92,7 +101,8 @@ def make_phantom(
     ``folder/data`` is what a loader reads: ``mri/P001`` or ``ct/P002`` (a DICOM series, or one
     NIfTI file), never both of one patient, ``masks/P001.nii.gz`` on the same grid, and
     ``index.csv`` (path, patient, modality, mask). ``folder/truth`` holds the other modality of
-    each patient, ``truth/ct/P001.nii.gz``: the answer to a translation.
+    each patient, ``truth/ct/P001.nii.gz``: the answer to a translation. With both weightings, MR
+    scans are ``mri/t1/P001`` and ``mri/t2/P001``, and the table has a column sequence.
 
     Args:
         folder: A new folder, or one that the same settings began.
@@ -101,8 +111,10 @@ def make_phantom(
         size: Voxels right-left, back-front, low-high.
         tumour_fraction: Share of patients with a tumour, in each modality.
         mri_fraction: Share of patients in the MRI training set; the others are in that of CT.
-        weighting: MR contrast, "t1" or "t2".
+        weighting: MR contrast: "t1", "t2", or "both" of every MRI patient.
         format: Of the training scans, "dicom" or "nifti".
+        tumour_fraction_ct: Share of CT patients with a tumour, where it is another; with 0,
+            tumours are in one domain only.
         workers: Processes; 1 works within this one.
         restart: Delete what is there and begin again.
 
@@ -111,9 +123,13 @@ def make_phantom(
         RunError: If the folder holds something else, or a set with other settings.
         DataError: If the folder cannot be written.
     """
-    plan = Plan(patients, seed, size, tumour_fraction, mri_fraction, weighting, format)
+    plan = Plan(
+        patients, seed, size, tumour_fraction, mri_fraction, weighting, format, tumour_fraction_ct
+    )
     _check(plan, workers)
     settings = {**asdict(plan), "size": list(size)}
+    if tumour_fraction_ct is None:  # a set from before it could be given is the same set
+        del settings["tumour_fraction_ct"]
     run = runs.open_run(folder, "make-phantom", settings, restart=restart)
     result = PhantomSet(folder / "data", folder / "truth", made=0)
     numbers = range(1, patients + 1)
@@ -147,26 +163,43 @@ def _check(plan: Plan, workers: int) -> None:
             observed=f"each side must have {SMALLEST} to {LARGEST}",
             fix=f"for example {' '.join(map(str, SIZE))}",
         )
-    for name in ("tumour_fraction", "mri_fraction"):
-        if not 0 <= getattr(plan, name) <= 1:
-            raise ConfigError(f"{name} {getattr(plan, name):g}", observed="must lie in [0, 1]")
+    for name in ("tumour_fraction", "mri_fraction", "tumour_fraction_ct"):
+        share = getattr(plan, name)
+        if share is not None and not 0 <= share <= 1:
+            raise ConfigError(f"{name} {share:g}", observed="must lie in [0, 1]")
 
 
-def _files(folder: Path, plan: Plan, number: int) -> tuple[Path, Path, Path]:
-    """Where a patient's scan, mask and truth lie."""
-    name, modality = f"P{number:03d}", plan.modality(number)
+@dataclass(frozen=True)
+class _Files:
+    """Where a patient's files lie: scan name ("ct", "mri"; "t1" and "t2" of both) -> path."""
+
+    scans: dict[str, Path]
+    truths: dict[str, Path]
+    mask: Path
+
+    def all(self) -> list[Path]:
+        return [*self.scans.values(), *self.truths.values(), self.mask]
+
+
+def _files(folder: Path, plan: Plan, number: int) -> _Files:
+    name = f"P{number:03d}"
+    magnetic = {"mri": "mri"}
+    if plan.weighting == "both":
+        magnetic = {"t1": "mri/t1", "t2": "mri/t2"}
+    own, other = magnetic, {"ct": "ct"}
+    if plan.modality(number) == "ct":
+        own, other = other, own
     scan = name if plan.format == "dicom" else f"{name}.nii.gz"
-    other = "ct" if modality == "mri" else "mri"
-    return (
-        folder / "data" / modality / scan,
+    return _Files(
+        {kind: folder / "data" / place / scan for kind, place in own.items()},
+        {kind: folder / "truth" / place / f"{name}.nii.gz" for kind, place in other.items()},
         folder / "data" / "masks" / f"{name}.nii.gz",
-        folder / "truth" / other / f"{name}.nii.gz",
     )
 
 
 def _is_complete(folder: Path, plan: Plan, number: int) -> bool:
     """Whether all of a patient is there; each part appears at once, by a rename."""
-    return all(path.exists() for path in _files(folder, plan, number))
+    return all(path.exists() for path in _files(folder, plan, number).all())
 
 
 def _finished(folder: Path, plan: Plan, numbers: list[int], workers: int) -> Iterator[int]:
@@ -192,24 +225,29 @@ def _leave_ctrl_c() -> None:
 
 
 def _write_patient(folder: Path, plan: Plan, number: int) -> int:
-    scan_path, mask_path, truth_path = _files(folder, plan, number)
+    files = _files(folder, plan, number)
     patient = phantom_patient(
         plan.seed, number, plan.size, tumour=plan.has_tumour(number), weighting=plan.weighting
     )
-    own, other = patient.mri, patient.ct
-    if plan.modality(number) == "ct":
-        own, other = other, own
-    write_nifti(other, truth_path)
-    write_nifti(patient.mask, mask_path)
-    if plan.format == "nifti":
-        write_nifti(own, scan_path)
-    elif not scan_path.exists():
-        _write_series(own, scan_path, f"phantom {plan.seed} {number}")
+    volumes = {"ct": patient.ct, "mri": patient.mri, "t1": patient.mri, "t2": patient.t2}
+    for kind, path in files.truths.items():
+        write_nifti(_there(volumes[kind]), path)
+    write_nifti(patient.mask, files.mask)
+    for kind, path in files.scans.items():
+        if plan.format == "nifti":
+            write_nifti(_there(volumes[kind]), path)
+        elif not path.exists():
+            word = {"ct": "CT", "mri": "MR"}.get(kind, f"MR {kind.upper()}")
+            _write_series(_there(volumes[kind]), path, f"phantom {plan.seed} {number}", word)
     return number
 
 
-def _write_series(volume: Volume, folder: Path, seed: str) -> None:
-    kind = "CT" if volume.modality == "ct" else "MR"
+def _there(volume: Volume | None) -> Volume:
+    assert volume is not None, "made whenever it is asked for"
+    return volume
+
+
+def _write_series(volume: Volume, folder: Path, seed: str, kind: str) -> None:
     try:
         write_dicom(
             volume,
@@ -226,10 +264,15 @@ def _write_series(volume: Volume, folder: Path, seed: str) -> None:
 
 
 def _write_index(path: Path, folder: Path, plan: Plan) -> None:
-    rows = ["path,patient,modality,mask"]
+    both = plan.weighting == "both"
+    rows = ["path,patient,modality,mask" + (",sequence" if both else "")]
     for number in range(1, plan.patients + 1):
-        scan, mask, _ = _files(folder, plan, number)
-        where = [file.relative_to(path.parent).as_posix() for file in (scan, mask)]
-        rows.append(f"{where[0]},P{number:03d},{plan.modality(number)},{where[1]}")
+        files = _files(folder, plan, number)
+        mask = files.mask.relative_to(path.parent).as_posix()
+        for kind, scan in files.scans.items():
+            where = scan.relative_to(path.parent).as_posix()
+            row = f"{where},P{number:03d},{plan.modality(number)},{mask}"
+            sequence = "" if kind == "ct" else kind
+            rows.append(f"{row},{sequence}" if both else row)
     with written_aside(path) as aside:
         aside.write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from medimg_gan.imaging.phantom_traits import draw_traits
 from medimg_gan.imaging.phantom_tumour import draw_tumour
 from medimg_gan.imaging.volume import Volume
 
+Weightings = Weighting | Literal["both"]
 SIZE: Size = (128, 160, 26)
 """Voxels right-left, back-front, low-high: 1.5 x 1.5 x 5 mm."""
 
@@ -25,11 +27,13 @@ class PhantomPatient:
         ct: CT numbers in HU.
         mri: Spin-echo signal.
         mask: 1 in the tumour's core and rim, 0 elsewhere (its oedema is not marked).
+        t2: The same in T2 weighting with noise of its own, where both are asked for.
     """
 
     ct: Volume
     mri: Volume
     mask: Volume
+    t2: Volume | None = None
 
 
 def phantom_patient(
@@ -38,7 +42,7 @@ def phantom_patient(
     size: Size = SIZE,
     *,
     tumour: bool | None = None,
-    weighting: Weighting = "t1",
+    weighting: Weightings = "t1",
 ) -> PhantomPatient:
     """Generate one head; the same arguments give the same values.
 
@@ -49,18 +53,25 @@ def phantom_patient(
             same, so fewer voxels are larger ones.
         tumour: Whether it has one; None tosses a coin. With and without, the anatomy and the
             noise are the same: the two are twins.
-        weighting: Contrast of the MR image: "t1" (as after gadolinium) or "t2".
+        weighting: Contrast of the MR image: "t1" (as after gadolinium) or "t2"; "both" for T1
+            with T2 beside it.
     """
-    streams = np.random.SeedSequence([seed, number]).spawn(4)
-    anatomy, lesion, ct_noise, mr_noise = map(np.random.default_rng, streams)
+    streams = np.random.SeedSequence([seed, number]).spawn(5)
+    anatomy, lesion, ct_noise, mr_noise, t2_noise = map(np.random.default_rng, streams)
     drawn = draw_tumour(lesion)
     tumour = bool(lesion.random() < 0.5) if tumour is None else tumour
     fractions = tissue_fractions(draw_traits(anatomy), drawn if tumour else None, size)
     inside = fractions[Tissue.TUMOUR_CORE] + fractions[Tissue.TUMOUR_RIM] > 0.5
     provenance = {"origin": "medimg_gan phantom"}
     ct = Volume(ct_image(fractions, ct_noise), grid_affine(size), "ct", "HU", "RAS", provenance)
+
+    def magnetic(noise: np.random.Generator, contrast: Weighting) -> Volume:
+        values = mr_image(fractions, noise, contrast)
+        return ct.with_array(values, modality="mri", unit="signal")
+
     return PhantomPatient(
         ct=ct,
-        mri=ct.with_array(mr_image(fractions, mr_noise, weighting), modality="mri", unit="signal"),
+        mri=magnetic(mr_noise, "t1" if weighting == "both" else weighting),
         mask=ct.with_array(inside.astype(np.float32), modality="", unit="signal"),
+        t2=magnetic(t2_noise, "t2") if weighting == "both" else None,
     )

@@ -54,9 +54,11 @@ def load_run(
     chain = ChainConfig.from_plain(facts.get("transform", {}))
     if isinstance(recipe, TranslationRecipe):
         standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
-        return Translator(
-            recipe, facts["source"], facts["target"], facts["unit"], scale, chain, standard
+        # Sides may be named by a sequence; runs from before that was possible name modalities.
+        source, target = (
+            facts.get(f"{side}_modality", facts[side]) for side in ("source", "target")
         )
+        return Translator(recipe, source, target, facts["unit"], scale, chain, standard)
     assert isinstance(recipe, NoiseRecipe)
     return Generator(
         recipe=recipe,

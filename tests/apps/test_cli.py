@@ -43,6 +43,9 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
     [
         ("train-cyclegan", "--src mri --tgt mri", "both 'mri'"),
         ("train-cyclegan", "--src mri --tgt pet", "'pet'"),
+        ("train-cyclegan", "--src t1 --tgt mri", "same scans"),
+        ("train-cyclegan", "--src mri --tgt ct --adjacent 2", "odd"),
+        ("train-cyclegan", "--src mri --tgt ct --truth /no/such", "/no/such"),
         ("train-cyclegan", "--src mri", "--tgt"),
         ("train-cyclegan", "--srcc mri --tgt ct", "--srcc"),
         ("train-gan", "--recipe gcan", "cgan"),

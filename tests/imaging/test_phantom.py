@@ -197,7 +197,13 @@ def test_other_settings_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"patients": 0}, {"size": (2, 48, 8)}, {"tumour_fraction": 1.5}, {"workers": 0}],
+    [
+        {"patients": 0},
+        {"size": (2, 48, 8)},
+        {"tumour_fraction": 1.5},
+        {"tumour_fraction_ct": -1},
+        {"workers": 0},
+    ],
 )
 def test_impossible_settings_are_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(ConfigError):
@@ -229,6 +235,33 @@ def test_a_larger_set_begins_with_the_smaller_one(tmp_path):
     two, three = contents(tmp_path / "two"), contents(tmp_path / "three")
     del two["data/index.csv"]
     assert two.items() <= three.items()
+
+
+def test_tumours_can_be_in_one_domain_only():
+    shares = plan(tumour_fraction=0.5, tumour_fraction_ct=0.0)
+    numbers = range(1, 41)
+    ill = [number for number in numbers if shares.has_tumour(number)]
+    assert len(ill) == 10
+    assert all(shares.modality(number) == "mri" for number in ill)
+
+
+def test_both_weightings_show_one_head_with_noise_of_their_own(tmp_path):
+    made = small_set(tmp_path / "set", patients=2, weighting="both", format="nifti")
+    rows = read_rows(tmp_path / "set")
+    assert [(row["path"], row["sequence"]) for row in rows] == [
+        ("mri/t1/P001.nii.gz", "t1"),
+        ("mri/t2/P001.nii.gz", "t2"),
+        ("ct/P002.nii.gz", ""),
+    ]
+    assert (made.truth / "ct/P001.nii.gz").is_file()
+    assert (made.truth / "mri/t2/P002.nii.gz").is_file()
+    t1, t2 = (read_volumes(made.data / "mri" / name)[0][0].array for name in ("t1", "t2"))
+    alone = phantom_patient(0, 1, SMALL, tumour=False)
+    assert np.array_equal(t1, alone.mri.array)
+    same_noise = phantom_patient(0, 1, SMALL, tumour=False, weighting="t2").mri.array
+    air = alone.ct.array < -990
+    assert np.corrcoef(t1[air], same_noise[air])[0, 1] > 0.5
+    assert abs(np.corrcoef(t1[air], t2[air])[0, 1]) < 0.3
 
 
 def test_slices_with_tumour_are_a_minority():

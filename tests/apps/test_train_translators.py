@@ -1,0 +1,105 @@
+"""train-cyclegan as a user calls it: sequences as channels, 2.5D, pairs, matched sampling."""
+
+import json
+from typing import get_args, get_type_hints
+
+import nibabel
+import numpy as np
+import pytest
+
+from medimg_gan import config
+from medimg_gan.apps import cli
+from medimg_gan.apps.train_cyclegan import Config
+from medimg_gan.recipes import RECIPES, TranslationRecipe
+from medimg_gan.recipes.cyclegan import CycleGan
+from medimg_gan.synthesis import load_run
+
+TINY = ["--size", "32", "--batch-size", "2", "--steps", "2", "--engine.precision", "32-true"]
+TINY += ["--set", "width=4"]
+FILES = sorted(config.config_folder().glob("train-cyclegan-*.yaml"))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Five patients with T1, T2 and CT of five slices."""
+    monkeypatch.chdir(tmp_path)
+    rng, rows = np.random.default_rng(0), ["path,patient,modality,sequence"]
+    for patient in range(5):
+        for kind, modality in (("t1", "mri"), ("t2", "mri"), ("ct", "ct")):
+            values = rng.uniform(0, 200, (16, 16, 5)).astype(np.float32)
+            path = tmp_path / "data" / kind / f"P{patient}.nii"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            values = values - 1000 * (kind == "ct")
+            nibabel.save(nibabel.Nifti1Image(values, np.diag([2.0, 2, 5, 1])), path)
+            sequence = "" if kind == "ct" else kind
+            rows.append(f"{kind}/P{patient}.nii,P{patient},{modality},{sequence}")
+    (tmp_path / "data/index.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+class Paired(CycleGan):
+    """Stands for any recipe of pairs: refuses a batch whose sides are not of one slice."""
+
+    paired = True
+
+
+def train(*words: str) -> None:
+    cli.run("train-cyclegan", ["--data", "data", *TINY, *words])
+
+
+def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_tells(place):
+    train("--src", "t1+t2", "--tgt", "ct", "--adjacent", "3")
+    facts = json.loads((place / "runs/train-cyclegan-t1+t2-ct/manifest.json").read_text())
+    assert facts["finished"]
+    assert (facts["spec"]["source_channels"], facts["spec"]["channels"]) == (6, 3)
+    told = {
+        "source": "t1+t2", "target": "ct", "sources": ["t1", "t2"], "adjacent": 3,
+        "source_modality": "mri", "target_modality": "ct", "balance_prior": "position",
+        "paired": False, "unit": "HU",
+    }  # fmt: skip
+    assert {name: facts[name] for name in told} == told
+
+
+def test_a_run_between_sequences_is_loaded_with_their_modality(place):
+    train("--src", "t1", "--tgt", "t2", "--balance-prior", "none")
+    translator = load_run("runs/train-cyclegan-t1-t2")
+    assert (translator.source, translator.target) == ("mri", "mri")
+
+
+def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch, capsys):
+    monkeypatch.setitem(RECIPES, "cyclegan", Paired)
+    train("--src", "t1", "--tgt", "ct")
+    facts = json.loads((place / "runs/train-cyclegan-t1-ct/manifest.json").read_text())
+    assert (facts["paired"], facts["balance_prior"]) == (True, "none")
+    for words, expected in (
+        (["--balance-prior", "label"], "learns from pairs"),
+        (["--truth", "data/t1"], "no ct scans"),
+    ):
+        with pytest.raises(SystemExit):
+            train("--src", "t1", "--tgt", "ct", *words, "--run", f"runs/{expected[:2]}")
+        assert expected in capsys.readouterr().err
+
+
+def test_what_cannot_be_matched_is_refused(place, capsys):
+    for words, expected in (
+        (["--balance-prior", "label"], "no labels to balance by"),
+        (["--truth", "data"], "must not see the answers"),
+    ):
+        with pytest.raises(SystemExit):
+            train("--src", "t1", "--tgt", "ct", *words, "--run", f"runs/{words[0][2:]}")
+        assert expected in capsys.readouterr().err
+
+
+def test_the_flag_offers_every_translation_recipe():
+    offered = set(get_args(get_type_hints(Config)["recipe"]))
+    assert offered == {
+        name for name, kind in RECIPES.items() if issubclass(kind, TranslationRecipe)
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_asks_for_the_recipe_in_its_name(path):
+    words = ["--config", str(path), "--src", "mri", "--tgt", "ct"]
+    asked = config.load(Config, words, prog="train_cyclegan.py", default_yaml="train-cyclegan.yaml")
+    assert asked.recipe == path.stem.removeprefix("train-cyclegan-")
+    assert asked.steps

@@ -1,0 +1,167 @@
+"""Translations through the real reader and cache: each voxel tells patient, sequence and slice."""
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.domains import parse_domains
+from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.translation import prepare_translation
+from medimg_gan.errors import ConfigError, DataError
+
+SLICES, PATIENTS = 4, 5
+KINDS = {"t1": 1.0, "t2": 2.0, "ct": 3.0}
+
+
+def write(path, kind: str, patient: int, shift: float = 0.0, slices: int = SLICES) -> None:
+    """A volume whose slices differ; a bright corner fixes the scale, whatever is inside."""
+    values = np.zeros((8, 8, slices), np.float32)
+    values[1:7, 1:7] = 100 * KINDS[kind] + 10 * patient + np.arange(slices)
+    values[0, 0], values[7, 7] = 0, 1000
+    if kind == "ct":
+        values -= 1000
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    affine[0, 3] = shift
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five patients with T1, T2 and CT on one grid, said by a table."""
+    data = tmp_path / "data"
+    rows = ["path,patient,modality,sequence"]
+    for patient in range(PATIENTS):
+        for kind in KINDS:
+            name = f"{kind}/P{patient}.nii"
+            write(data / name, kind, patient)
+            words = "ct," if kind == "ct" else f"mri,{kind}"
+            rows.append(f"{name},P{patient},{words}")
+    (data / "index.csv").write_text("\n".join(rows))
+    return data
+
+
+def ready(folder, source, target, chain=DEFAULT_CHAIN, **settings):
+    place = folder.parent
+    config = DataConfig(data=folder, cache=place / "cache", workers=1)
+    domains = parse_domains(source, target)
+    run = place / "-".join(["run", source, target, *map(str, settings)])
+    run.mkdir(exist_ok=True)
+    return prepare_translation(
+        config, domains, size=32, seed=0, folder=run, chain=chain, **settings
+    )
+
+
+def middles(dataset) -> np.ndarray:
+    """(N, C) encoded values in the middle of each channel."""
+    return dataset.images()[:, :, 16, 16]
+
+
+def test_sequences_are_channels_and_each_has_its_neighbours(folder):
+    prepared = ready(folder, "t1+t2", "ct")
+    source, target = prepared.domains
+    for split in ("train", "val", "test"):
+        images = middles(prepared.domain(split, source, adjacent=3))
+        assert images.shape[1] == 6
+        single = middles(prepared.domain(split, source))
+        t1, t2 = single.reshape(-1, SLICES, 2).transpose(2, 0, 1)
+        assert (t2 > t1).all()  # 200 and more against 100 and more
+        for channels, whole in ((images[:, :3], t1), (images[:, 3:], t2)):
+            around = np.stack([whole[:, [0, 0, 1, 2]], whole, whole[:, [1, 2, 3, 3]]], axis=-1)
+            np.testing.assert_array_equal(channels, around.reshape(-1, 3))
+        assert middles(prepared.domain(split, target, adjacent=3)).shape[1] == 3
+
+
+def test_pairs_show_one_slice_of_one_patient_and_their_patients_are_in_one_part(folder):
+    prepared = ready(folder, "t1", "ct", paired=True)
+    seen = []
+    for split in ("train", "val", "test"):
+        source, target = (prepared.domain(split, domain) for domain in prepared.domains)
+        assert len(source) == len(target) > 0
+        assert (source.patients == target.patients).all()
+        assert (source.table["index"] == target.table["index"]).all()
+        seen.append(set(source.patients))
+    assert sum(map(len, seen)) == len(set.union(*seen)) == PATIENTS
+
+
+def test_a_paired_training_holds_the_same_patients_back_as_an_unpaired_one(folder):
+    splits = []
+    for paired in (False, True):
+        rows = ready(folder, "t1", "ct", paired=paired).cache.rows
+        splits.append(dict(zip(rows["patient"], rows["split"], strict=True)))
+    assert splits[0] == splits[1]
+
+
+def test_true_targets_of_another_folder_become_pairs(folder, tmp_path):
+    truth = tmp_path / "truth"
+    for patient in range(4):  # the fifth has none
+        write(truth / "ct" / f"P{patient}.nii", "ct", patient)
+    for path in (folder / "ct").iterdir():
+        path.unlink()
+    prepared = ready(folder, "t1", "ct", paired=True, truth=truth)
+    rows = prepared.cache.rows
+    assert rows["patient"].nunique() == 4
+    assert (rows.groupby("visit")["patient"].nunique() == 1).all()
+    assert (rows.groupby(["visit", "index"])["domain"].nunique() == 2).all()
+
+
+def test_patients_without_all_sequences_are_counted_and_left_out(folder, capsys):
+    (folder / "t2/P3.nii").unlink()
+    write(folder / "t2/P1.nii", "t2", 1, slices=3)
+    prepared = ready(folder, "t1+t2", "ct")
+    lead = prepared.cache.rows.query("domain == 't1+t2' and channel == 0")
+    assert lead["patient"].nunique() == PATIENTS - 2
+    assert prepared.cache.rows.query("domain == 'ct'")["patient"].nunique() == PATIENTS
+    assert "left out: 2 t1, 1 t2 scans of 2 patients" in capsys.readouterr().out
+
+
+def test_scans_elsewhere_in_space_are_no_channels_of_one_image(folder, capsys):
+    write(folder / "t2/P2.nii", "t2", 2, shift=3.0)
+    prepared = ready(folder, "t1+t2", "ct")
+    lead = prepared.cache.rows.query("domain == 't1+t2' and channel == 0")
+    assert lead["patient"].nunique() == PATIENTS - 1
+    assert "1 visits whose scans lie on different grids" in capsys.readouterr().out
+
+
+def test_a_name_that_the_data_lack_brings_what_they_hold_and_the_nearest(folder):
+    with pytest.raises(DataError, match=r"no t1ce scans(.|\n)*t1 \(5\)(.|\n)*did you mean t1 \?"):
+        ready(folder, "t1ce", "ct")
+    with pytest.raises(DataError, match="no xray scans"):
+        ready(folder, "t1", "xray")
+
+
+def test_pairs_that_are_not_there_are_asked_for_in_vain(folder):
+    rows = (folder / "index.csv").read_text().replace("ct/P", "ct/Q")
+    lines = [line.replace(",P", ",Q") if line.startswith("ct/") else line for line in rows.split()]
+    (folder / "index.csv").write_text("\n".join(lines))
+    for path in (folder / "ct").iterdir():
+        path.rename(path.with_name(path.name.replace("P", "Q")))
+    with pytest.raises(DataError, match=r"5 with t1, 5 with ct, 0 with all(.|\n)*--truth"):
+        ready(folder, "t1", "ct", paired=True)
+
+
+def test_chains_that_would_pull_channels_apart_are_refused(folder):
+    with pytest.raises(ConfigError, match="crop"):
+        ready(folder, "t1", "ct", ChainConfig(crop="body"), paired=True)
+    with pytest.raises(ConfigError, match="nyul"):
+        ready(folder, "t1+t2", "ct", ChainConfig(intensity="nyul"))
+
+
+def test_pictures_pair_by_patient_and_name(tmp_path):
+    data, rng = tmp_path / "pictures", np.random.default_rng(0)
+    for patient in range(4):
+        for number in range(2 + patient):
+            for kind in ("mri", "ct"):
+                path = data / kind / f"patient_{patient:02d}" / f"slice_{number:03d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(1, 255, (8, 8), dtype=np.uint8)).save(path)
+    (data / "mri/patient_03/slice_004.png").unlink()
+    prepared = ready(data, "mri", "ct", paired=True)
+    counts = prepared.counts()
+    assert sum(part["mri"] for part in counts.values()) == 2 + 3 + 4 + 4
+    assert all(part["mri"] == part["ct"] > 0 for part in counts.values())
+    assert sum(part["patients"] for part in counts.values()) == 4
+    for _, stack in prepared.cache.rows.groupby(["domain", "stack"]):
+        np.testing.assert_allclose(stack["position"], np.linspace(0, 1, len(stack)))
