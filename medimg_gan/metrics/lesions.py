@@ -147,7 +147,10 @@ def _boxes(pieces: np.ndarray[Any, Any], spacing: Spacing) -> list[tuple[slice, 
     """A box around each piece, with room for its ring."""
     room = [int(np.ceil(RING_MM / step)) for step in spacing]
     return [
-        tuple(slice(max(part.start - more, 0), part.stop + more) for part, more in zip(box, room))
+        tuple(
+            slice(max(part.start - more, 0), part.stop + more)
+            for part, more in zip(box, room, strict=True)
+        )
         for box in ndimage.find_objects(pieces)
     ]
 

@@ -53,9 +53,7 @@ def mean_error(made: FloatArray, truth: FloatArray, where: Mask) -> float:
 
 def tissues(truth: FloatArray, body: Mask) -> dict[str, Mask]:
     """The voxels of each of ``TISSUES`` in the body, by the truth's HU."""
-    return {
-        name: body & (truth >= low) & (truth < high) for name, (low, high) in TISSUES.items()
-    }
+    return {name: body & (truth >= low) & (truth < high) for name, (low, high) in TISSUES.items()}
 
 
 def peak_signal_to_noise(
