@@ -44,11 +44,12 @@ class Measure:
 
 
 VALUE = "value"
+NAMES = {"soft": "soft tissue"}
 MEASURES: dict[str, Measure] = {
     "mae": Measure("MAE in the body", VALUE, "lower", 1),
     "me": Measure("ME in the body", VALUE, "near 0", 1),
     **{
-        f"{kind}_{tissue}": Measure(f"{kind.upper()} in {tissue}", VALUE, better, 1)
+        f"{kind}_{tissue}": Measure(f"{kind.upper()} in {NAMES.get(tissue, tissue)}", VALUE, better, 1)
         for kind, better in (("mae", "lower"), ("me", "near 0"))
         for tissue in paired.TISSUES
     },
@@ -121,9 +122,9 @@ def against_truth(
         for name, where in paired.tissues(truth, body).items():
             found[f"mae_{name}"] = paired.mean_absolute_error(made, truth, where)
             found[f"me_{name}"] = paired.mean_error(made, truth, where)
-        bones = [(values >= paired.BONE) & body for values in (made, truth)]
-        found["bone_dice"] = dice(*bones)
-        found["bone_hd95"] = surface_distance_95(*bones, spacing)
+        bone, true_bone = ((values >= paired.BONE) & body for values in (made, truth))
+        found["bone_dice"] = dice(bone, true_bone)
+        found["bone_hd95"] = surface_distance_95(bone, true_bone, spacing)
     if truth.shape[2] > 1:
         found["slope_error"] = paired.slope_error(made, truth, body, spacing[2])
         found["slope_ratio"] = found["slope_error"] / paired.slope(truth, body, spacing[2])

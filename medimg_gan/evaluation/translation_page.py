@@ -90,7 +90,7 @@ def write(folder: Path, found: Evaluation) -> None:
 def in_words(found: Evaluation) -> str:
     """The table as aligned text, then lesions and notes."""
     lines = [
-        f"{len(found.patients)} patients that the training did not see: "
+        f"{len(found.patients)} patient{'s' * (len(found.patients) > 1)} that the training did not see: "
         f"mean [95 % interval], spread between patients"
     ]
     width = max(len(measure.title) for measure in MEASURES.values())

@@ -14,6 +14,7 @@ from medimg_gan.modalities.ct import WINDOWS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
     from medimg_gan.imaging import Volume
     from medimg_gan.types import FloatArray
@@ -23,7 +24,11 @@ SHOWN_WINDOWS = {"full": 1000.0, "bone": 500.0, "brain": 40.0}
 ABOVE_MIDDLE = 0.55
 """Height of the axial slice: a little above the middle, where the ventricles are."""
 CELL = 2.35
-"""Side of a cell in inches."""
+"""Width of a picture in inches."""
+BAR = 0.29
+"""Width of a colour bar and its numbers, in pictures."""
+HEAD = 0.3
+"""Height of the titles in inches."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,24 @@ def draw(shown: Shown) -> bytes:
     from matplotlib.figure import Figure
 
     rows = _rows(shown)
-    columns = 4 if shown.truth is not None else 2
+    titles, widths = ["source", "translated"], [1.0, 1.0, BAR]
+    if shown.truth is not None:
+        titles, widths = [*titles, "truth", "error"], [1.0, 1.0, 1.0, BAR, 1.0, BAR]
     heights = [_height(shown.source, row.coronal) for row in rows]
-    figure = Figure(
-        figsize=(CELL * columns + 0.9, CELL * sum(heights) + 0.3), dpi=100, layout="constrained"
-    )
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr]
-    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
-    for row, axes in zip(rows, grid, strict=True):
-        _draw_row(figure, row, list(axes), shown)
-    for axes, title in zip(grid[0], ("source", "translated", "truth", "error"), strict=False):
-        axes.set_title(title, fontsize=10)
+    width, height = CELL * sum(widths), CELL * sum(heights) + HEAD
+    figure = Figure(figsize=(width, height), dpi=100)
+    # Placed by hand: matplotlib's own layouts take seconds for so many axes.
+    grid = figure.add_gridspec(
+        len(rows), len(widths), width_ratios=widths, height_ratios=heights, wspace=0.02,
+        hspace=0.03, left=0.03, right=1 - 0.45 / width, top=1 - HEAD / height, bottom=0.01,
+    )  # fmt: skip
+    for number, row in enumerate(rows):
+        axes = [figure.add_subplot(grid[number, place]) for place in range(len(widths))]
+        _draw_row(figure, row, axes, shown)
+        if number == 0:
+            pictures = [one for one, share in zip(axes, widths, strict=True) if share == 1]
+            for one, title in zip(pictures, titles, strict=True):
+                one.set_title(title, fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -101,23 +113,29 @@ def _height(volume: Volume, coronal: bool) -> float:
 
 
 def _draw_row(figure: Figure, row: _Row, axes: list[Axes], shown: Shown) -> None:
-    source, made = shown.source.array, shown.made.array
-    low, high = (float(value) for value in np.percentile(source, (0.5, 99.8)))
-    _cut(axes[0], source, shown.source, row, low, high)
-    drawn = _cut(axes[1], made, shown.source, row, row.low, row.high)
+    """Pictures, and a colour bar beside those of the target and beside the error."""
+    source, made, truth = shown.source, shown.made.array, shown.truth
+    low, high = (float(value) for value in np.percentile(source.array, (0.5, 99.8)))
+    _cut(axes[0], source.array, source, row, low, high)
     axes[0].set_ylabel(row.name, fontsize=9)
-    if shown.truth is None:
-        figure.colorbar(drawn, ax=axes[1], shrink=0.85).ax.tick_params(labelsize=7)
+    drawn = _cut(axes[1], made, source, row, row.low, row.high)
+    if truth is None:
+        _bar(figure, drawn, axes[2])
         return
-    drawn = _cut(axes[2], shown.truth, shown.source, row, row.low, row.high)
-    figure.colorbar(drawn, ax=axes[2], shrink=0.85).ax.tick_params(labelsize=7)
-    error = made - shown.truth
-    drawn = _cut(axes[3], error, shown.source, row, -row.error, row.error, "RdBu_r")
-    figure.colorbar(drawn, ax=axes[3], shrink=0.85).ax.tick_params(labelsize=7)
+    _bar(figure, _cut(axes[2], truth, source, row, row.low, row.high), axes[3])
+    error = _cut(axes[4], made - truth, source, row, -row.error, row.error, "RdBu_r")
+    _bar(figure, error, axes[5])
+
+
+def _bar(figure: Figure, drawn: AxesImage, axes: Axes) -> None:
+    axes.set_anchor("W")
+    axes.set_box_aspect(15)
+    figure.colorbar(drawn, cax=axes)
+    axes.tick_params(labelsize=7)
 
 
 def _cut(axes: Axes, values: FloatArray, grid: Volume, row: _Row, low: float, high: float,
-         colours: str = "gray"):  # fmt: skip
+         colours: str = "gray") -> AxesImage:  # fmt: skip
     """One slice as radiologists turn it: right on the left, front (or head) at the top."""
     right, front, up = grid.spacing
     if row.coronal:

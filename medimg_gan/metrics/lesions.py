@@ -19,7 +19,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from medimg_gan.types import FloatArray
+    from medimg_gan.types import FloatArray, IntArray
 
     Mask = np.ndarray[Any, np.dtype[np.bool_]]
     Spacing = tuple[float, float, float]
@@ -82,7 +82,7 @@ def lesions_of(
         tissue: (I, J, K) soft tissue in the truth, no bone or air; the rest is not looked at.
         spacing: mm along I, J, K.
     """
-    pieces, _ = ndimage.label(mask)
+    pieces = _pieces(mask)
     smooth = [_smooth(values, tissue, spacing) for values in (truth, made)]
     found = []
     for number, box in enumerate(_boxes(pieces, spacing), 1):
@@ -119,14 +119,14 @@ def invented(
         spacing: mm along I, J, K.
         threshold: From :func:`invention_threshold`.
     """
-    deep = ndimage.distance_transform_edt(tissue, sampling=spacing) > MARGIN_MM
+    deep = _distance(tissue, spacing) > MARGIN_MM
     if not deep.any():
         return []
     smooth = [_smooth(values, tissue, spacing) for values in (made, truth)]
     difference = smooth[0] - smooth[1]
     difference = difference - np.median(difference[deep])  # a bias of all tissue is no lesion
     # Corners connect: a rim and a core of opposite sign are one lesion.
-    pieces, _ = ndimage.label(deep & (np.abs(difference) > threshold), np.ones((3, 3, 3)))
+    pieces = _pieces(deep & (np.abs(difference) > threshold), np.ones((3, 3, 3)))
     found = []
     for number, box in enumerate(_boxes(pieces, spacing), 1):
         patch = pieces[box] == number
@@ -139,6 +139,18 @@ def invented(
     return found
 
 
+def _pieces(mask: Mask, neighbours: np.ndarray[Any, Any] | None = None) -> IntArray:
+    """Each connected piece's number, from 1; 0 elsewhere."""
+    pieces = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, neighbours, output=pieces)
+    return pieces
+
+
+def _distance(mask: Mask, spacing: Spacing) -> FloatArray:
+    """Of each True voxel to the nearest False one, in mm."""
+    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing))
+
+
 def _pattern(values: FloatArray, inside: Mask, ring: Mask) -> FloatArray:
     return values[inside] - values[ring].mean()
 
@@ -147,7 +159,7 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.square(values).mean()))
 
 
-def _boxes(pieces: np.ndarray[Any, Any], spacing: Spacing) -> list[tuple[slice, ...]]:
+def _boxes(pieces: IntArray, spacing: Spacing) -> list[tuple[slice, ...]]:
     """A box around each piece, with room for its ring."""
     room = [int(np.ceil(RING_MM / step)) for step in spacing]
     return [
@@ -161,7 +173,7 @@ def _boxes(pieces: np.ndarray[Any, Any], spacing: Spacing) -> list[tuple[slice, 
 
 def _ring(piece: Mask, spacing: Spacing) -> Mask:
     """Voxels outside a piece, up to ``RING_MM`` from it."""
-    return ~piece & (ndimage.distance_transform_edt(~piece, sampling=spacing) <= RING_MM)
+    return ~piece & (_distance(~piece, spacing) <= RING_MM)
 
 
 def _smooth(values: FloatArray, tissue: Mask, spacing: Spacing) -> FloatArray:

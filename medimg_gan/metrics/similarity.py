@@ -75,7 +75,8 @@ def multiscale_similarity(
     one, other, mask = _prepared(made, truth, where, limits)
     short = [max(LEAST_SIDE - side, 0) for side in mask.shape]
     padding = [(missing // 2, missing - missing // 2) for missing in short]
-    one, other, mask = (np.pad(part, padding, mode="edge") for part in (one, other, mask))
+    one, other = (np.pad(part, padding, mode="edge") for part in (one, other))
+    mask = np.pad(mask, padding, mode="edge")
     product = 1.0
     for weight in SCALES:
         terms = _terms(one, other, limits[1] - limits[0])

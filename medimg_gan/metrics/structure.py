@@ -36,7 +36,8 @@ def structure_distance(source: FloatArray, made: FloatArray, where: Mask) -> flo
 
 def _directions(values: FloatArray, where: Mask) -> FloatArray:
     """(2, N) normalised gradients of the voxels that count."""
-    slopes = np.stack(np.gradient(np.asarray(values, np.float64), axis=(0, 1)))[:, where]
+    along = (np.gradient(np.asarray(values, np.float64), axis=axis) for axis in (0, 1))
+    slopes = np.stack([part[where] for part in along])
     square = _product(slopes, slopes)
     edge = float(np.sqrt(square).mean()) if square.size else 0.0
     return slopes / np.sqrt(square + edge**2) if edge else slopes

@@ -8,8 +8,6 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from medimg_gan.types import FloatArray
-
     Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -35,11 +33,12 @@ def surface_distance_95(one: Mask, other: Mask, spacing: tuple[float, float, flo
     """
     if not (one.any() and other.any()):
         return np.nan
-    first, second = (mask & ~ndimage.binary_erosion(mask) for mask in (one, other))
+    eroded = (np.asarray(ndimage.binary_erosion(mask), bool) for mask in (one, other))
+    first, second = (mask & ~inner for mask, inner in zip((one, other), eroded, strict=True))
     return max(_percentile_95(first, second, spacing), _percentile_95(second, first, spacing))
 
 
 def _percentile_95(surface: Mask, other: Mask, spacing: tuple[float, float, float]) -> float:
     """Of the distances from one surface's voxels to the other surface."""
-    distance: FloatArray = ndimage.distance_transform_edt(~other, sampling=spacing)
+    distance = np.asarray(ndimage.distance_transform_edt(~other, sampling=spacing))
     return float(np.percentile(distance[surface], 95))

@@ -30,10 +30,11 @@ def body_mask(array: FloatArray, modality: str, unit: str) -> Mask:
         (I, J, K) bool; all True where nothing stands out from the background.
     """
     foreground = MODALITIES[modality].foreground(array, unit)
-    pieces, count = ndimage.label(foreground)
-    if not count:
-        return np.ones(array.shape, bool)
+    pieces = np.zeros(array.shape, np.int32)
+    ndimage.label(foreground, output=pieces)
     sizes = np.bincount(pieces.ravel())
+    if len(sizes) < 2:
+        return np.ones(array.shape, bool)
     body = pieces == 1 + int(np.argmax(sizes[1:]))
     for k in range(body.shape[2]):
         body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
