@@ -1,36 +1,38 @@
-"""Translated scans beside the truth, where somebody has it: one picture and the mean error."""
+"""Which scans a translator is scored on, and their truth; a short score for ``translate``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medimg_gan.data.index import build_index
-from medimg_gan.data.planes import frame_of, to_pictures
 from medimg_gan.data.prepare import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
 from medimg_gan.errors import DataError
+from medimg_gan.evaluation import translation
+from medimg_gan.evaluation.translation_pictures import Shown, draw
+from medimg_gan.files import written_aside
 from medimg_gan.imaging import Volume, read_series
+from medimg_gan.metrics.paired import mean_absolute_error
 from medimg_gan.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Scan
     from medimg_gan.data.settings import DataConfig
     from medimg_gan.synthesis import Translator
-    from medimg_gan.types import FloatArray
-
-ROWS = 6
-"""Scans in the picture."""
-
-ABOVE_BACKGROUND = -0.9
-"""Encoded value from which a voxel counts as body, in the source or in the truth."""
 
 
 def truths(config: DataConfig) -> dict[str, Scan]:
     """The true target scans by their common name."""
-    return {common_name(scan.path): scan for scan in build_index(config).scans}
+    return by_name(build_index(config).scans)
+
+
+def by_name(scans: list[Scan]) -> dict[str, Scan]:
+    """Scans by their common name."""
+    return {common_name(scan.path): scan for scan in scans}
 
 
 def held_out(scans: list[Scan], run: Path) -> list[Scan]:
@@ -40,16 +42,48 @@ def held_out(scans: list[Scan], run: Path) -> list[Scan]:
     return unseen or scans
 
 
+def unseen(scans: list[Scan], run: Path) -> tuple[list[Scan], bool]:
+    """The scans to measure on, and whether they are those of validation patients.
+
+    Validation patients may have been looked at while training, so they serve only where there are
+    no others; training patients never do.
+    """
+    split = read_split(run / SPLIT_FILE)
+    by_split: dict[str, list[Scan]] = {"train": [], "val": [], "test": []}
+    for scan in scans:
+        by_split[split.get(scan.patient, "test")].append(scan)
+    return by_split["test"] or by_split["val"], not by_split["test"]
+
+
+def truth_of(scan: Scan, known: Mapping[str, Scan], grid: Volume) -> Volume | None:
+    """The truth of a scan on its own grid, or None where there is none."""
+    other = known.get(common_name(scan.path))
+    if other is None:
+        return None
+    truth = read_series(other.series)
+    return truth if truth.array.shape == grid.array.shape else None
+
+
+def shown(source: Volume, made: Volume, truth: Volume | None, translator: Translator) -> Shown:
+    """What the picture of a scan needs."""
+    values = None
+    if truth is not None:
+        values = translation.comparable(truth, translator.target, translator.scale)
+    return Shown(source, made, values, *translation.limits_of(made.unit, translator.scale))
+
+
 def compare(
-    scans: list[Scan], truth_of: dict[str, Scan], translator: Translator, picture: Path
+    scans: list[Scan], known: Mapping[str, Scan], translator: Translator, picture: Path
 ) -> dict[str, float]:
-    """Mean absolute error inside the body, by patient, and a picture of some scans.
+    """Mean absolute error inside the body, by patient, and a picture of the first scan.
+
+    ``evaluate`` measures more.
 
     Args:
         scans: Source scans.
-        truth_of: From :func:`truths`.
+        known: Their truths, from :func:`truths`.
         translator: Of a trained run.
-        picture: PNG to write: a row a scan, source | translated | truth.
+        picture: PNG to write: source, translated, truth and error in the windows of CT.
 
     Returns:
         Patient (pseudonym) -> mean absolute error in the target's unit.
@@ -58,50 +92,30 @@ def compare(
         DataError: If no scan has a truth on the same grid.
     """
     errors: dict[str, list[float]] = {}
-    rows: list[FloatArray] = []
-    paired = [scan for scan in scans if common_name(scan.path) in truth_of]
-    shown = {scan.path for scan in paired[:: max(1, len(paired) // ROWS)][:ROWS]}
-    for scan in paired:
-        source, truth = (
-            read_series(found.series) for found in (scan, truth_of[common_name(scan.path)])
-        )
-        if truth.array.shape != source.array.shape:
+    for scan in scans:
+        source = read_series(scan.series)
+        truth = truth_of(scan, known, source)
+        if truth is None:
             continue
-        translated = translator.translate(source)
-        body = _encoded(source, translator.source) > ABOVE_BACKGROUND
-        body |= _encoded(truth, translator.target) > ABOVE_BACKGROUND
-        error = np.abs(translated.array - truth.array)[body].mean()
-        errors.setdefault(scan.patient, []).append(float(error))
-        if scan.path in shown:
-            rows.append(_row(source, translated, truth, translator))
+        made = translator.translate(source)
+        body = translation.body_of(source, translator.source)
+        body |= translation.body_of(truth, translator.target)
+        what = shown(source, made, truth, translator)
+        assert what.truth is not None
+        if not errors:
+            with written_aside(picture) as aside:
+                aside.write_bytes(draw(what))
+        error = mean_absolute_error(made.array, what.truth, body)
+        errors.setdefault(scan.patient, []).append(error)
     if not errors:
-        raise DataError(
-            "--truth: no scan has a truth of the same name and grid",
-            observed=f"truths are named like {next(iter(truth_of), 'nothing')!r}, "
-            f"scans like {common_name(scans[0].path)!r}",
-        )
-    _save(np.concatenate(rows), picture)
+        raise without_truth(scans, known)
     return {patient: float(np.mean(values)) for patient, values in errors.items()}
 
 
-def _encoded(volume: Volume, modality: str) -> FloatArray:
-    return MODALITIES[modality].fit(volume.array, volume.unit).encode(volume.array)
-
-
-def _row(source: Volume, translated: Volume, truth: Volume, translator: Translator) -> FloatArray:
-    """One slice of a scan (H, 3 W): a little above the middle, where the ventricles are."""
-    k = int(0.55 * source.array.shape[2])
-    size = max(128, translator.recipe.spec.size)
-    frame = frame_of(source.array.shape, source.spacing, size)
-    encoded = [
-        _encoded(source, translator.source),
-        translator.scale.encode(translated.array),
-        translator.scale.encode(truth.array),
-    ]
-    return np.hstack([to_pictures(part[:, :, k : k + 1], frame)[0] for part in encoded])
-
-
-def _save(pixels: FloatArray, path: Path) -> None:
-    from medimg_gan.imaging import write_picture
-
-    write_picture((pixels + 1) / 2, path)
+def without_truth(scans: list[Scan], known: Mapping[str, Scan]) -> DataError:
+    """What to tell a user whose truths fit no scan."""
+    return DataError(
+        "--truth: no scan has a truth of the same name and grid",
+        observed=f"truths are named like {next(iter(known), 'nothing')!r}, "
+        f"scans like {common_name(scans[0].path)!r}",
+    )

@@ -1,4 +1,4 @@
-"""Measure how good a trained GAN's images are, every figure beside that of real images."""
+"""Measure how good a trained GAN's images are, or how right a translator's volumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from medimg_gan.apps.common import (
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.data.settings import DataConfig
-from medimg_gan.errors import ConfigError, LabelError, RunError
+from medimg_gan.errors import ConfigError, LabelError
 
 if TYPE_CHECKING:
     from medimg_gan.evaluation import Material, RealSlices
@@ -32,13 +32,19 @@ LEAST_SLICES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Measure a GAN's images: distances, diversity, copies, measurements, beside real images.
+    """Measure how good a GAN's images are, or how right a translator's volumes.
+
+    A GAN: distances, diversity, copies and measurements, beside real images. A translator: error
+    in the body and by tissue, similarity, bone, consistency of slices, lesions, in new patients.
 
     Without --data, the run's own data and data flags are used.
     """
 
     run: Path
-    """Folder of a finished train-gan run."""
+    """Folder of a finished train-gan or train-cyclegan run."""
+    truth: Path | None = None
+    """Translators: folder of the true target scans, named like the sources; default: the same
+    patients' scans of the target modality in --data."""
     source: FlatData = field(default_factory=DataConfig)
     out: Path | None = None
     """Folder to write to; default: evaluation in the run's folder."""
@@ -72,20 +78,24 @@ class Config:
 def main(config: Config) -> None:
     """Load the run, sample as many slices as there are held-out ones, measure, write, print."""
     folder = config.out or config.run / "evaluation"
-    next_step = f"open {folder}/measurements.png"
+    next_step = f"look at the pictures and tables in {folder}"
     if already_finished(folder, "evaluate", config, next_step):
         return
     facts = runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run, default_device(), config.weights)
-    if not isinstance(generator, Generator):
-        raise RunError(
-            f"{config.run}: a translator, not a GAN from noise",
-            fix=f"python scripts/translate.py --run {config.run} --data DIR --truth DIR --out DIR",
-        )
+    translates = not isinstance(generator, Generator)
+    if config.truth is not None and not translates:
+        raise ConfigError(f"--truth: {config.run} makes slices from noise, of which none is true")
     run = runs.open_run(folder, "evaluate", as_dict(config), restart=config.restart)
-    source = _source(config, facts)
+    source = _source(config, facts, "translation" if translates else "classification")
+    if not isinstance(generator, Generator):
+        from medimg_gan.apps.evaluate_translation import evaluate_translator
+
+        truth = config.truth or _phantoms_truth(source)
+        run.finish(counts=evaluate_translator(generator, source, truth, config.run, folder))
+        return
     real, known = _real_slices(config, source, facts, generator, folder)
     material, instrument = _material(config, real, generator)
     _report(config, folder, material, instrument, real, known, generator)
@@ -94,8 +104,11 @@ def main(config: Config) -> None:
     say(f"pictures: {folder}/measurements.png, spectra.png, neighbours.png")
 
 
-def _source(config: Config, facts: dict[str, Any]) -> DataConfig:
-    """The data flags as typed; where no data were named, those of the run."""
+def _source(config: Config, facts: dict[str, Any], purpose: str) -> DataConfig:
+    """The data flags as typed; where no data were named, those of the run.
+
+    ``purpose`` says which phantom, where the run had no data either.
+    """
     if config.source.data is not None:
         return config.source
     known = {one.name for one in fields(DataConfig)}
@@ -106,7 +119,15 @@ def _source(config: Config, facts: dict[str, Any]) -> DataConfig:
     }
     source = DataConfig(**given)
     say_if_embedded(source)
-    return with_embedded_data(source, "classification")
+    return with_embedded_data(source, purpose)
+
+
+def _phantoms_truth(source: DataConfig) -> Path | None:
+    """The truth of a generated set, which lies beside its data."""
+    folder = source.data.parent if source.data is not None else Path()
+    manifest = folder / runs.MANIFEST
+    made = manifest.exists() and runs.read_json(manifest).get("verb") == "make-phantom"
+    return folder / "truth" if made else None
 
 
 def _real_slices(

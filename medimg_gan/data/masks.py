@@ -84,6 +84,29 @@ def measure_mask(
     return MaskAreas((total * pixel).astype(np.float32), of_value)
 
 
+def marked_voxels(path: Path, shape: tuple[int, ...], affine: FloatArray) -> np.ndarray:
+    """Where a mask marks anything, (I, J, K) bool; arguments and errors of ``measure_mask``."""
+    if not is_segmentation(path):
+        return _label_map(path, shape, affine) > 0
+    marked = np.zeros(shape, bool)
+    for _, voxels in segments_on_grid(path, shape, affine):
+        marked[tuple(voxels.T)] = True
+    return marked
+
+
+def _label_map(path: Path, shape: tuple[int, ...], affine: FloatArray) -> FloatArray:
+    """A NIfTI mask's whole numbers on the image's grid."""
+    mask = read_files([path])
+    if mask.array.shape != shape or not np.allclose(mask.affine, affine, atol=0.01):
+        raise LabelError(
+            "the mask lies on another grid than its image",
+            observed=f"mask {mask.array.shape}, image {shape}"
+            + ("" if mask.array.shape != shape else "; their affines differ"),
+            fix="resample the mask to the image",
+        )
+    return np.rint(mask.array)
+
+
 def _segment_counts(
     path: Path, shape: tuple[int, ...], affine: FloatArray, geometry: Geometry
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
@@ -99,15 +122,7 @@ def _segment_counts(
 def _label_counts(
     path: Path, shape: tuple[int, ...], affine: FloatArray, geometry: Geometry
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    mask = read_files([path])
-    if mask.array.shape != shape or not np.allclose(mask.affine, affine, atol=0.01):
-        raise LabelError(
-            "the mask lies on another grid than its image",
-            observed=f"mask {mask.array.shape}, image {shape}"
-            + ("" if mask.array.shape != shape else "; their affines differ"),
-            fix="resample the mask to the image",
-        )
-    labels = geometry.forward(np.rint(mask.array), nearest=True)
+    labels = geometry.forward(_label_map(path, shape, affine), nearest=True)
     count = labels.shape[2]
     where = np.nonzero(labels > 0)
     values, of_voxel = np.unique(labels[where].astype(np.int64), return_inverse=True)

@@ -138,5 +138,23 @@ def outcome_of(difference: Interval, minority_patients: int, seeds: int) -> str:
     return "hurt" if difference.high < 0 else "no evidence"
 
 
+def mean_of_patients(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """The mean over patients, with the interval of a bootstrap that draws patients.
+
+    Args:
+        values: One figure a patient; those that are not finite (no bone, say) are left out.
+        resamples: Draws.
+        seed: Makes them repeatable.
+
+    Returns:
+        NaN throughout where no figure is finite.
+    """
+    finite = np.array([value for value in values if np.isfinite(value)])
+    if not len(finite):
+        return Interval(np.nan, np.nan, np.nan)
+    counts = _counts(np.random.default_rng(seed), len(finite), resamples)
+    return interval(float(finite.mean()), counts @ finite / len(finite))
+
+
 def _counts(generator: np.random.Generator, items: int, resamples: int) -> FloatArray:
     return generator.multinomial(items, np.full(items, 1 / items), size=resamples).astype(float)
