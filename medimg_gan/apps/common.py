@@ -20,7 +20,7 @@ from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from medimg_gan.imaging import Volume
+    from medimg_gan.imaging import Origin, Volume
     from medimg_gan.modalities import Scale
 
 RUNS = Path("runs")
@@ -246,7 +246,16 @@ def already_finished(folder: Path, verb: str, config: Any, next_step: str) -> bo
     return True
 
 
-def write_volume(volume: Volume, path: Path, file_format: str, scale: Scale, about: str) -> None:
+def write_volume(
+    volume: Volume,
+    path: Path,
+    file_format: str,
+    scale: Scale,
+    about: str,
+    *,
+    patient: str = "ANON",
+    origin: Origin | None = None,
+) -> None:
     """Write one result in the format that was asked for.
 
     Args:
@@ -255,6 +264,8 @@ def write_volume(volume: Volume, path: Path, file_format: str, scale: Scale, abo
         file_format: nifti, dicom or png.
         scale: The range of a png's 16 bits.
         about: Series description.
+        patient: Pseudonym in DICOM files.
+        origin: What a DICOM series shares with its source.
 
     Raises:
         DataError: If a volume of many slices is to become one picture, or the disk refuses.
@@ -265,7 +276,7 @@ def write_volume(volume: Volume, path: Path, file_format: str, scale: Scale, abo
     if file_format == "nifti":
         write_nifti(volume, path)
     elif file_format == "dicom":
-        write_dicom(volume, path, description=about)
+        write_dicom(volume, path, description=about, template_patient=patient, origin=origin)
     elif 1 in volume.array.shape:
         write_picture((scale.encode(as_picture(volume.array)) + 1) / 2, path)
     else:

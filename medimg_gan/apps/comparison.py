@@ -17,7 +17,6 @@ from medimg_gan.evaluation.translation_pictures import Shown, draw
 from medimg_gan.files import written_aside
 from medimg_gan.imaging import Volume, read_series
 from medimg_gan.metrics.paired import mean_absolute_error
-from medimg_gan.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Scan

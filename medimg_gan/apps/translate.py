@@ -20,8 +20,13 @@ from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
 
 if TYPE_CHECKING:
-    from medimg_gan.data.index import Scan
+    from medimg_gan.apps.translate_sources import Visit
     from medimg_gan.synthesis import Translator
+
+IDENTITY = (
+    "--keep-identity: the written files name patients (name, ID, birth date, sex) and their "
+    "studies; they are no more anonymous than the scans"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +39,32 @@ class Config:
     out: Path
     """Folder to write to."""
     format: Literal["nifti", "dicom", "png"] = "nifti"
-    """What to write; png only for scans of a single slice."""
+    """What to write; png only for scans of a single slice. CT is int16 HU either way."""
     truth: Path | None = None
     """Folder of the true target scans, named alike: adds comparison.png and the error in the
     patients that the training did not see."""
+    uncertainty: bool = False
+    """Write <key>_uncertainty.nii.gz beside each volume: the standard deviation of each voxel over
+    shifted and mirrored translations by the networks of the kept checkpoints (10 to 20 times as
+    slow); with --truth, say how well it tells the error."""
+    keep_identity: bool = False
+    """Copy name, ID, birth date and sex of the patient, and the study's UID, date, time, ID and
+    accession number, from DICOM sources into DICOM output. THE FILES THEN NAME PATIENTS. Without
+    it nothing of a patient is copied."""
+    frame_of_reference: Literal["keep", "new"] = "keep"
+    """keep: DICOM output overlays its DICOM source in viewers, since it shares the UID of its
+    coordinate system, by which the source's archive could tell the study; new: no such link."""
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
+
+    def __post_init__(self) -> None:
+        """Refuse at once what no format could do."""
+        if self.keep_identity and self.format != "dicom":
+            raise ConfigError(
+                f"--keep-identity with --format {self.format}",
+                cause="only DICOM files carry an identity",
+                fix="--format dicom, or leave --keep-identity away",
+            )
 
 
 def main(config: Config) -> None:
@@ -48,11 +73,11 @@ def main(config: Config) -> None:
     if already_finished(config.out, "translate", config, next_step):
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
+    from medimg_gan.apps.translate_sources import found_visits
     from medimg_gan.data.index import build_index, say_what_is_wrong
-    from medimg_gan.imaging import read_series
     from medimg_gan.synthesis import Translator, load_run
 
-    translator = load_run(config.run, default_device())
+    translator = load_run(config.run, default_device(), snapshots=config.uncertainty)
     if not isinstance(translator, Translator):
         raise RunError(
             f"{config.run}: makes slices from noise, it does not translate",
@@ -62,49 +87,110 @@ def main(config: Config) -> None:
         raise ConfigError("translate needs scans", fix="--data DIR")
     index = build_index(config.source).of_modality(translator.source)
     say_what_is_wrong(index)
-    if config.format == "png" and any(scan.series.shape[2] > 1 for scan in index.scans):
-        raise ConfigError("--format png: these are volumes of many slices", fix="--format nifti")
+    visits, left_out = found_visits(index, translator)
+    _refuse_what_cannot_be(config, translator, visits)
     run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
-    problems = []
-    with progress("translating", len(index.scans), "scans") as ticker:
-        for scan in index.scans:
-            path = _place(scan, config)
-            if not path.exists():  # files appear complete: an interrupted call goes on here
-                try:
-                    volume = translator.translate(read_series(scan.series))
-                    about = f"translated from {translator.source} to {translator.target}"
-                    write_volume(volume, path, config.format, translator.scale, about)
-                except MedimgError as error:
-                    problems.append({"path": scan.path, "reason": error.one_line()})
-            ticker.advance()
+    if config.keep_identity:
+        say(IDENTITY)
+    problems = _translate_all(config, translator, visits)
     for problem in problems:
         say(f"  not translated: {problem['path']}: {problem['reason']}")
-    done = len(index.scans) - len(problems)
+    done = len(visits) - len(problems)
     if not done:
         raise DataError(
             f"{index.root}: none of {len(problems)} scans could be translated",
             observed=f"the first: {problems[0]['reason']}",
         )
-    error = _compared(config, translator, index.scans) if config.truth else {}
+    facts = _compared(config, translator, visits) if config.truth else {"error": {}}
     run.finish(
         translated=done,
         not_translated=problems,
+        left_out=left_out,
         source=translator.source,
         target=translator.target,
-        error=error,
+        sources=list(translator.sequences),
+        **facts,
     )
     say(f"\n{done} {translator.target} volumes: {config.out}")
     say(f"next: {next_step}")
 
 
-def _compared(config: Config, translator: Translator, scans: list[Scan]) -> dict[str, float]:
+def _refuse_what_cannot_be(config: Config, translator: Translator, visits: list[Visit]) -> None:
+    """Compare the flags with the scans, before a folder is made."""
+    scans = [scan for visit in visits for scan in visit]
+    if config.format == "png" and any(scan.series.shape[2] > 1 for scan in scans):
+        raise ConfigError("--format png: these are volumes of many slices", fix="--format nifti")
+    if config.keep_identity and any(scan.series.format != "dicom" for scan in scans):
+        raise ConfigError(
+            "--keep-identity: not all of these scans are DICOM",
+            observed="files of other formats carry no identity",
+            fix="leave it away, or translate the DICOM scans alone",
+        )
+    if config.truth and len(translator.sequences) > 1:
+        raise ConfigError(
+            "--truth: this translator takes several sequences",
+            fix=f"python scripts/evaluate.py --run {config.run}",
+        )
+
+
+def _translate_all(
+    config: Config, translator: Translator, visits: list[Visit]
+) -> list[dict[str, str]]:
+    """Write what is not there yet; the visits that failed, with the reason."""
+    problems = []
+    with progress("translating", len(visits), "scans") as ticker:
+        for visit in visits:
+            try:
+                _translate(config, translator, visit)
+            except MedimgError as error:
+                problems.append({"path": visit[0].path, "reason": error.one_line()})
+            ticker.advance()
+    return problems
+
+
+def _translate(config: Config, translator: Translator, visit: Visit) -> None:
+    """One visit; files appear complete, so an interrupted call goes on where it was."""
+    from medimg_gan.imaging import origin_of, read_series, write_nifti
+
+    path, unsure_path = _place(visit, config), _uncertainty_of(visit, config)
+    if path.exists() and (unsure_path.exists() or not config.uncertainty):
+        return
+    volumes = [read_series(scan.series) for scan in visit]
+    if config.uncertainty:
+        volume, unsure = translator.translate_with_spread(volumes)
+        write_nifti(unsure, unsure_path, kind="float32")
+    else:
+        volume = translator.translate(volumes)
+    if path.exists():
+        return
+    origin = None
+    series = visit[0].series
+    if config.format == "dicom" and series.format == "dicom":
+        keep = config.frame_of_reference == "keep"
+        origin = origin_of(series.paths[0], frame_of_reference=keep, identity=config.keep_identity)
+    about = f"translated from {'+'.join(translator.sequences) or translator.source}"
+    write_volume(
+        volume,
+        path,
+        config.format,
+        translator.scale,
+        f"{about} to {translator.target}",
+        patient=visit[0].patient,
+        origin=origin,
+    )
+
+
+def _compared(
+    config: Config, translator: Translator, visits: list[Visit]
+) -> dict[str, dict[str, float]]:
     """Print and return the error against the truth; the picture goes to ``comparison.png``."""
     from statistics import mean, stdev
 
     from medimg_gan.apps import comparison
+    from medimg_gan.apps.translate_sources import correlations
 
     truth = comparison.truths(replace(config.source, data=config.truth))
-    unseen = comparison.held_out(scans, config.run)
+    unseen = comparison.held_out([visit[0] for visit in visits], config.run)
     picture = config.out / "comparison.png"
     errors = comparison.compare(unseen, truth, translator, picture)
     spread = stdev(errors.values()) if len(errors) > 1 else 0.0
@@ -113,9 +199,26 @@ def _compared(config: Config, translator: Translator, scans: list[Scan]) -> dict
         f"(spread {spread:.1f} over {len(errors)} patients that the training did not see)"
     )
     say(f"source | translated | truth: {picture}")
-    return errors
+    if not config.uncertainty:
+        return {"error": errors}
+    written = [
+        (_place((scan,), config), _uncertainty_of((scan,), config), truth[name])
+        for scan in unseen
+        if (name := comparison.common_name(scan.path)) in truth
+    ]
+    found = correlations(written, translator.target)
+    say(
+        f"uncertainty against the true error, voxel by voxel inside the body: Spearman "
+        f"{found['spearman']:.2f}, Pearson {found['pearson']:.2f} (mean over {len(written)} scans)"
+    )
+    return {"error": errors, "uncertainty": found}
 
 
-def _place(scan: Scan, config: Config) -> Path:
+def _place(visit: Visit, config: Config) -> Path:
     """``out/<patient pseudonym>/<series key>``: no name of a patient's own folder."""
-    return config.out / scan.patient / f"{scan.series.key}{ENDING[config.format]}"
+    first = visit[0]
+    return config.out / first.patient / f"{first.series.key}{ENDING[config.format]}"
+
+
+def _uncertainty_of(visit: Visit, config: Config) -> Path:
+    return config.out / visit[0].patient / f"{visit[0].series.key}_uncertainty.nii.gz"

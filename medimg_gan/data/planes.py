@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BACKGROUND = -1.0
 """Encoded value of air or no signal in most scales."""
 
+FAINTEST = 0.05
+"""Encoded distance from the background at which a pixel shows something."""
+
 
 @dataclass(frozen=True)
 class Frame:

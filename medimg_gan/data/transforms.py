@@ -19,12 +19,10 @@ from monai.transforms.transform import MapTransform
 from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.masks import MaskAreas, measure_mask
+from medimg_gan.data.planes import FAINTEST
 from medimg_gan.errors import DataError, UnreadableError
 from medimg_gan.imaging import Series, Volume, read_files, read_series
 from medimg_gan.read_options import DEFAULTS, ReadOptions
-
-FAINTEST = 0.05
-"""Encoded distance from the background at which a pixel shows something."""
 
 STORED_MAX = 32767
 """Slices are kept as int16: [-1, 1] in steps of 1/32767, under 0.04 HU in the default window."""

@@ -1,7 +1,7 @@
 """Write a volume as a classic DICOM series: CT, MR or Secondary Capture, one file per slice.
 
-Attributes follow the modules of PS3.3 A.3 (CT Image), A.4 (MR Image) and A.8 (Secondary Capture);
-nothing is ever copied from a patient's file.
+Attributes follow the modules of PS3.3 A.3 (CT Image), A.4 (MR Image) and A.8 (Secondary Capture).
+Nothing is copied from a patient's file but what the caller hands over as an :class:`Origin`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydicom.valuerep import format_number_as_ds
 from medimg_gan.errors import DicomGeometryError
 from medimg_gan.files import new_folder
 from medimg_gan.imaging import orientation
+from medimg_gan.imaging.dicom_origin import Origin
 from medimg_gan.imaging.dicom_values import StoredValues, in_16_bits
 from medimg_gan.imaging.volume import Volume
 
@@ -41,6 +42,7 @@ def write_dicom(
     study_seed: str = "",
     series_seed: str = "",
     series_number: int = 1,
+    origin: Origin | None = None,
 ) -> list[Path]:
     """Write one series, 16 bits with Rescale Slope and Intercept.
 
@@ -58,6 +60,7 @@ def write_dicom(
         study_seed: Series with the same seed share study and frame of reference; "" makes new.
         series_seed: Makes the UIDs of series and images reproducible; "" makes new.
         series_number: Series Number.
+        origin: What the series shares with the one that it was made from.
 
     Returns:
         The files, in slice order.
@@ -74,6 +77,7 @@ def write_dicom(
     common = _series(
         volume, description, synthetic, template_patient, study_seed, series_seed, series_number
     )
+    _share(common, origin or Origin())
     _add_plane(common, affine, folder)
     _add_pixel_description(common, stored.pixels, volume.unit)
     _add_window(common, slices, volume.unit)
@@ -129,6 +133,7 @@ def _series(
     series.ReferringPhysicianName = series.AccessionNumber = ""
     series.PositionReferenceIndicator = ""
     series.Modality = TO_DICOM_MODALITY.get(volume.modality, "OT")
+    series.Laterality = ""
     series.SeriesNumber = series_number
     series.SeriesDescription = description
     series.Manufacturer = PRODUCT
@@ -139,6 +144,18 @@ def _series(
         series.ContributingEquipmentSequence = [_synthesizing_equipment()]
     _add_acquisition(series)
     return series
+
+
+def _share(series: Dataset, origin: Origin) -> None:
+    """Put in place what the series has in common with its source."""
+    if origin.frame_of_reference:
+        series.FrameOfReferenceUID = origin.frame_of_reference
+    if origin.patient_position and "PatientPosition" in series:
+        series.PatientPosition = origin.patient_position
+    if origin.identity is not None:
+        series.update(origin.identity)
+        series.PatientIdentityRemoved = "NO"
+        del series.DeidentificationMethod
 
 
 def _add_acquisition(series: Dataset) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import nibabel as nib
 import numpy as np
@@ -73,7 +73,13 @@ def read_nifti(path: Path, modality: str = "", volume: int | None = None) -> Vol
     )
 
 
-def write_nifti(volume: Volume, path: Path | str, *, synthetic: bool = True) -> Path:
+def write_nifti(
+    volume: Volume,
+    path: Path | str,
+    *,
+    synthetic: bool = True,
+    kind: Literal["smallest", "float32"] = "smallest",
+) -> Path:
     """Write one volume, with the axis order that its own file had.
 
     Whole numbers that fit are stored as int16, all else as float32, both exactly. The header's
@@ -83,6 +89,7 @@ def write_nifti(volume: Volume, path: Path | str, *, synthetic: bool = True) -> 
         volume: Values and geometry; ``volume.stored`` gives the axis order of the file.
         path: Ends in ``.nii`` or ``.nii.gz``; replaced if it exists.
         synthetic: False for a mere conversion of a real scan.
+        kind: float32 stores whole numbers so, too.
 
     Returns:
         ``path``.
@@ -95,6 +102,7 @@ def write_nifti(volume: Volume, path: Path | str, *, synthetic: bool = True) -> 
         raise DataError(f"{path}: not a NIfTI name", fix=f"end it in {' or '.join(WRITTEN)}")
     array, affine = orientation.reoriented(volume.array, volume.affine, volume.stored)
     whole = np.abs(array).max(initial=0) < 2**15 and np.array_equal(array, np.rint(array))
+    whole = whole and kind == "smallest"
     image = nib.Nifti1Image(np.asarray(array, np.int16 if whole else np.float32), affine)
     image.header.set_xyzt_units("mm")
     words = [SIGNATURE, volume.modality or "-", volume.unit, "synthetic" if synthetic else "real"]

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from medimg_gan.data.chain import decode, encode
+from medimg_gan.data.chain import Encoded, decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.planes import FAINTEST
+from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume
+from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.modalities import Scale
+from medimg_gan.modalities.ct import AIR
 from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import TranslationRecipe
 from medimg_gan.recipes.base import device_of
+from medimg_gan.synthesis.blocks import translate_stack
+from medimg_gan.synthesis.uncertainty import MOVES, Spread, moved
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
-CHUNK = 64
-"""Slices translated at once."""
-
 CT_STORED = (-1024.0, 3071.0)
 """The range of 12-bit CT numbers."""
+
+ONE_GRID_MM = 0.1
+"""Corners of two sequences may differ by so much, if their voxels are to lie on each other."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class Translator:
         scale: Raw target values of -1 and 1.
         chain: How the training scans became pictures.
         standard: MR's standard scale, where the training learnt one.
+        adjacent: Slices that the network sees, and makes, at once (2.5D).
+        sequences: MR sequences that are its input, in this order; () for any scan of ``source``.
+        snapshots: The same networks as they were earlier in the training, for the uncertainty.
     """
 
     recipe: TranslationRecipe
@@ -46,45 +57,121 @@ class Translator:
     scale: Scale
     chain: ChainConfig = DEFAULT_CHAIN
     standard: StandardScale | None = None
+    adjacent: int = 1
+    sequences: tuple[str, ...] = ()
+    snapshots: tuple[TranslationRecipe, ...] = ()
 
-    @torch.inference_mode()
-    def translate(self, volume: Volume) -> Volume:
-        """A target-like volume on exactly the source's grid, slice by slice.
+    def translate(self, volume: Volume | Sequence[Volume]) -> Volume:
+        """A target-like volume on exactly the source's grid.
 
-        CT is rounded to whole HU and clipped to the stored range [-1024, 3071].
+        Slices go through the network in blocks, whose size bounds the memory; blocks leave no
+        seam (:func:`translate_stack`). A slice on which nothing is to be seen, on which no
+        training was done either, becomes air. CT is rounded to whole HU and clipped to the stored
+        range [-1024, 3071].
+
+        Args:
+            volume: The source; of a translator of several sequences one volume each, in the order
+                of ``sequences``, all on one grid.
 
         Raises:
+            DataError: If the number of volumes is wrong, or their grids differ.
             ModalityError: If the values cannot be of the source modality.
             UnreadableError: If the chain cannot make pictures of it.
         """
-        encoded = encode(
-            volume.array,
-            volume.spacing,
-            modality=self.source,
-            unit=volume.unit,
-            chain=self.chain,
-            size=self.recipe.spec.size,
-        )
-        pictures = self._pictures(encoded.pictures, encoded.landmarks)
-        values = decode(pictures, encoded, self.scale, self.unit)
-        if self.unit == "HU":
-            values = np.clip(np.round(values), *CT_STORED)
-        return volume.with_array(values.astype(np.float32), modality=self.target, unit=self.unit)
+        encoded, first = self._encoded(volume)
+        return self._volume(self._pictures(encoded, self.recipe.translate), encoded[0], first)
 
-    def _pictures(self, pictures: FloatArray, landmarks: FloatArray) -> FloatArray:
-        """Translated pictures (K, size, size).
+    def translate_with_spread(self, volume: Volume | Sequence[Volume]) -> tuple[Volume, Volume]:
+        """As :meth:`translate`, and how unsure the translator is of each voxel.
+
+        Returns:
+            The same volume as :meth:`translate` gives, and the standard deviation, in ``unit``,
+            over translations of the mirrored (where anatomy allows) and shifted source by this
+            training's last networks and its ``snapshots``.
+        """
+        encoded, first = self._encoded(volume)
+        made = self._pictures(encoded, self.recipe.translate)
+        spread = Spread(made.shape)
+        spread.add(made)
+        for recipe in (self.recipe, *self.snapshots):
+            for move in MOVES:
+                if move.mirrors and not self.recipe.spec.mirror:
+                    continue
+                if not (move.nothing and recipe is self.recipe):  # that one is ``made``
+                    spread.add(self._pictures(encoded, moved(recipe.translate, move)))
+        # A deviation has no lowest value to be added: the scale without its offset.
+        width = Scale(0.0, self.scale.high - self.scale.low)
+        deviation = decode(spread.deviation() - 1, encoded[0], width, "signal")
+        # Without a modality: nobody is to take it for a scan.
+        unsure = first.with_array(deviation, modality="", unit=self.unit)
+        return self._volume(made, encoded[0], first), unsure
+
+    def _encoded(self, volume: Volume | Sequence[Volume]) -> tuple[list[Encoded], Volume]:
+        volumes = [volume] if isinstance(volume, Volume) else list(volume)
+        wanted = max(1, len(self.sequences))
+        if len(volumes) != wanted:
+            raise DataError(
+                f"{len(volumes)} source volumes",
+                observed=f"this translator takes {wanted}: "
+                f"{' + '.join(self.sequences) or self.source}",
+            )
+        first = volumes[0]
+        for other in volumes[1:]:
+            shape = first.array.shape
+            same = other.array.shape == shape
+            if not same or furthest_apart(first.affine, other.affine, shape) > ONE_GRID_MM:
+                raise DataError(
+                    f"the sequences {' and '.join(self.sequences)} do not lie on one grid",
+                    fix="resample those of a visit to one grid",
+                )
+        encoded = [
+            encode(
+                each.array,
+                each.spacing,
+                modality=self.source,
+                unit=each.unit,
+                chain=self.chain,
+                size=self.recipe.spec.size,
+            )
+            for each in volumes
+        ]
+        return encoded, first
+
+    @torch.inference_mode()
+    def _pictures(
+        self, encoded: list[Encoded], translate: Callable[[Tensor], Tensor]
+    ) -> FloatArray:
+        """Translated pictures (K, size, size) in [-1, 1].
 
         A target on the standard scale needs no way back: the typical volume's landmarks, to which
         ``scale`` belongs, are the standard's own.
         """
-        device = device_of(self.recipe)
-        translated = np.empty_like(pictures)
-        for start in range(0, len(pictures), CHUNK):
-            block = slice(start, start + CHUNK)
-            images = torch.from_numpy(pictures[block])[:, None]
-            if self.standard is not None and landmarks.size:
-                own = torch.from_numpy(landmarks).expand(len(images), -1)
-                images = self.standard.apply(images, own)
-            made = self.recipe.translate(images.to(device))
-            translated[block] = made[:, 0].clamp(-1, 1).float().cpu().numpy()
-        return translated
+        air = float(self.scale.encode(np.array(AIR if self.unit == "HU" else self.scale.low)))
+        shown = np.any([_shows_something(each) for each in encoded], axis=0)
+        made = np.full(encoded[0].pictures.shape, air, np.float32)
+        if shown.any():
+            # As in training, the neighbour of a slice is the next one that shows something.
+            stacks = [self._on_standard_scale(each, shown) for each in encoded]
+            device = device_of(self.recipe)
+            made[shown] = translate_stack(translate, stacks, self.adjacent, device)
+        return made
+
+    def _on_standard_scale(self, encoded: Encoded, shown: np.ndarray) -> FloatArray:
+        pictures = encoded.pictures if shown.all() else encoded.pictures[shown]
+        if self.standard is None or not encoded.landmarks.size:
+            return pictures
+        own = torch.from_numpy(encoded.landmarks)[None]
+        mapped = [self.standard.apply(torch.from_numpy(each[None]), own)[0] for each in pictures]
+        return torch.stack(mapped).numpy()
+
+    def _volume(self, pictures: FloatArray, encoded: Encoded, source: Volume) -> Volume:
+        values = decode(pictures, encoded, self.scale, self.unit)
+        if self.unit == "HU":
+            np.clip(np.rint(values, out=values), *CT_STORED, out=values)
+        return source.with_array(values, modality=self.target, unit=self.unit)
+
+
+def _shows_something(encoded: Encoded) -> np.ndarray:
+    """Which of the K slices have a pixel that differs from the background: (K,) bool."""
+    background = encoded.background
+    return np.array([np.abs(each - background).max() > FAINTEST for each in encoded.pictures])

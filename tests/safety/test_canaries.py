@@ -81,7 +81,8 @@ def test_no_verb_repeats_what_a_file_says(dicom, place, capfd):
     cli.run("train-cyclegan", ["--src", "mri", "--tgt", "ct", *data, *TINY, "--run", "runs/cycle"])
     for form in ("nifti", "dicom"):
         words = ["--run", "runs/cycle", *data, "--out", f"seen-{form}", "--format", form]
-        cli.run("translate", words)
+        # Kept, as it is by default, the frame of reference is the one thing of a file that stays.
+        cli.run("translate", [*words, "--frame-of-reference", "new"])
     study = ["--minority-class", "ill", *data, "--only", "mri", *TINY]
     cli.run(
         "augment",

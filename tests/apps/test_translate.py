@@ -1,0 +1,189 @@
+"""The verb translate on a run whose networks were never trained: what it writes and refuses."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from pydicom import dcmread
+
+from medimg_gan.apps import cli
+from medimg_gan.engine.checkpoint import save_weights
+from medimg_gan.imaging import Volume, read_volumes, write_dicom, write_nifti
+from medimg_gan.runs import write_json
+from medimg_gan.synthesis import build_recipe
+
+AFFINE = np.diag([8.0, 8.0, 5.0, 1.0])
+NAME = "Doe^Jane"
+
+
+def head(seed: int, size: int = 20) -> Volume:
+    grid = np.indices((size, 20, 6)) - np.array([10, 10, 3])[:, None, None, None]
+    ball = np.square(grid[:2]).sum(0) < 49
+    noise = np.random.default_rng(seed).integers(0, 60, ball.shape)
+    return Volume((ball * 800 + noise).astype(np.float32), AFFINE, "mri", "signal")
+
+
+def a_run(folder, sequences=()):
+    channels = 3 * max(1, len(sequences))
+    facts = {
+        "verb": "train-cyclegan", "finished": True, "recipe": "cyclegan", "options": {"width": 4},
+        "spec": {"channels": 3, "size": 32, "classes": [], "source_channels": channels},
+        "source": "+".join(sequences) or "mri", "target": "ct", "sources": list(sequences),
+        "source_modality": "mri", "target_modality": "ct", "adjacent": 3, "unit": "HU",
+        "scale": {"low": -1000.0, "high": 1500.0, "pixel_mm": 2.0},
+    }  # fmt: skip
+    write_json(folder / "manifest.json", facts)
+    (folder / "split.csv").write_text("patient,split\n")
+    torch.manual_seed(0)
+    save_weights(folder / "weights.pt", build_recipe(facts))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def dicom(place):
+    a_run(place / "run")
+    for patient in range(2):
+        for path in write_dicom(head(patient), place / f"scans/mri/{patient}", synthetic=False):
+            image = dcmread(path)
+            image.PatientName, image.PatientID = NAME, f"Jane{patient}"
+            image.save_as(path)
+    return place
+
+
+def translate(*words: str) -> None:
+    cli.run("translate", ["--run", "run", "--data", "scans", *words])
+
+
+def stopped(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        translate(*words)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def images(folder):
+    return [dcmread(path) for path in sorted(folder.rglob("*.dcm"))]
+
+
+def test_dicom_overlays_its_source_and_names_nobody(dicom, capsys):
+    translate("--out", "out", "--format", "dicom")
+    made, sources = images(dicom / "out"), images(dicom / "scans")
+    assert len(made) == len(sources) == 12
+    assert {i.FrameOfReferenceUID for i in made} == {i.FrameOfReferenceUID for i in sources}
+    assert not {i.StudyInstanceUID for i in made} & {i.StudyInstanceUID for i in sources}
+    assert len({i.PatientID for i in made}) == 2
+    assert not any("Jane" in str(i) for i in made)
+    assert {str(i.ImageType) for i in made} == {"['DERIVED', 'SECONDARY', 'AXIAL']"}
+    volumes, problems = read_volumes(dicom / "out")
+    assert problems == []
+    for volume in volumes:
+        np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
+
+
+def test_an_identity_is_kept_only_when_asked_for_and_then_said_aloud(dicom, capsys):
+    translate("--out", "out", "--format", "dicom", "--keep-identity")
+    printed = capsys.readouterr().out
+    assert "name patients" in printed
+    made, sources = images(dicom / "out"), images(dicom / "scans")
+    assert {str(i.PatientName) for i in made} == {NAME}
+    assert {i.StudyInstanceUID for i in made} == {i.StudyInstanceUID for i in sources}
+    told = printed + (dicom / "out/manifest.json").read_text()
+    told += " ".join(map(str, (dicom / "out").rglob("*")))
+    assert "Jane" not in told
+    assert "--format dicom" in stopped(capsys, "--out", "other", "--keep-identity")
+
+
+def test_nifti_has_no_identity_to_keep(place, capsys):
+    a_run(place / "run")
+    write_nifti(head(0), place / "scans/mri/0.nii.gz")
+    words = ["--out", "out", "--format", "dicom"]
+    assert "not all of these scans are DICOM" in stopped(capsys, *words, "--keep-identity")
+    assert not (place / "out").exists()
+    translate(*words)
+    assert images(place / "out")[0].PatientIdentityRemoved == "YES"
+
+
+def test_an_uncertainty_lies_beside_its_volume_and_passes_for_no_scan(place, capsys):
+    a_run(place / "run")
+    for patient in range(2):
+        write_nifti(head(patient), place / f"scans/mri/{patient}.nii.gz")
+        write_nifti(
+            Volume(head(patient).array - 1000, AFFINE, "ct", "HU"),
+            place / f"truth/ct/{patient}.nii.gz",
+        )
+    translate("--out", "out", "--uncertainty", "--truth", "truth")
+    assert "Spearman" in capsys.readouterr().out
+    found = json.loads((place / "out/manifest.json").read_text())
+    assert -1 <= found["uncertainty"]["spearman"] <= 1
+    maps = sorted((place / "out").rglob("*_uncertainty.nii.gz"))
+    assert len(maps) == 2
+    image = nibabel.load(maps[0])
+    made = nibabel.load(maps[0].with_name(maps[0].name.replace("_uncertainty", "")))
+    assert image.get_data_dtype() == np.float32
+    assert made.get_data_dtype() == np.int16
+    np.testing.assert_array_equal(image.affine, made.affine)
+    assert image.get_fdata().max() > 0
+    volumes, _ = read_volumes(place / "out")
+    assert sorted(volume.modality for volume in volumes) == ["", "", "ct", "ct"]
+
+
+def test_an_interrupted_call_goes_on_with_what_is_not_there(place, monkeypatch):
+    a_run(place / "run")
+    for patient in range(3):
+        write_nifti(head(patient), place / f"scans/mri/{patient}.nii.gz")
+    from medimg_gan.synthesis import Translator
+
+    real, seen = Translator.translate, []
+
+    def second_stops(self, volume):
+        seen.append(volume)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return real(self, volume)
+
+    monkeypatch.setattr(Translator, "translate", second_stops)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        translate("--out", "out")
+    assert len(list((place / "out").rglob("*.nii.gz"))) == 1
+    translate("--out", "out")
+    assert len(seen) == 4
+    assert len(list((place / "out").rglob("*.nii.gz"))) == 3
+
+
+def test_sequences_of_a_visit_go_in_together_and_the_rest_is_counted(place, capsys):
+    a_run(place / "run", ("t1", "t2"))
+    for name in ("a/a_t1", "a/a_t2", "b/b_t2", "b/b_t1", "c/c_t1"):
+        write_nifti(head(len(name)), place / f"scans/{name}.nii.gz")
+    words = ["--modality", "mri"]
+    (place / "scans/index.csv").write_text(
+        "path,patient,sequence\n"
+        + "".join(f"{p}/{p}_{s}.nii.gz,{p},{s}\n" for p in "abc" for s in ("t1", "t2")).replace(
+            "c/c_t2.nii.gz,c,t2\n", ""
+        )
+    )
+    translate("--out", "out", *words)
+    printed = capsys.readouterr().out
+    assert "2 ct volumes" in printed
+    assert "left out: 1 scans" in printed
+    assert json.loads((place / "out/manifest.json").read_text())["left_out"] == 1
+
+
+def test_sequences_that_are_not_there_are_named(place, capsys):
+    a_run(place / "run", ("t1", "flair"))
+    write_nifti(head(0), place / "scans/mri/0_t1.nii.gz")
+    (place / "scans/index.csv").write_text("path,sequence\nmri/0_t1.nii.gz,t1\n")
+    assert "flair" in stopped(capsys, "--out", "out")
+    assert not (place / "out").exists()
+
+
+def test_scans_of_another_modality_are_refused(place, capsys):
+    a_run(place / "run")
+    write_nifti(Volume(head(0).array - 1000, AFFINE, "ct", "HU"), place / "scans/ct/0.nii.gz")
+    assert "no mri scans" in stopped(capsys, "--out", "out")
