@@ -1,0 +1,98 @@
+"""The data of the benchmark of translators: a generated set, and splits of registered pairs."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medimg_gan.apps.benchmark_translation import Material
+from medimg_gan.errors import DataError
+from medimg_gan.files import written_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medimg_gan.apps.benchmark_translation import Config, Part
+
+SOURCE, TARGET = "mri", "ct"
+FEWEST = 4
+"""Patients of the pairs: two to test on, one that is watched, one to learn from."""
+
+
+def materials(config: Config, part: Part) -> list[Material]:
+    """The data of every repeat of a part, made where they are not there yet.
+
+    Raises:
+        DataError: If the folder of pairs holds too few patients.
+    """
+    return _phantom(config) if part == "phantom" else _splits(config)
+
+
+def _phantom(config: Config) -> list[Material]:
+    """MRI of some patients and CT of others; the truth of all lies beside."""
+    from medimg_gan.imaging.phantom import make_phantom
+
+    made = make_phantom(
+        config.run / "phantom-data",
+        config.patients,
+        seed=0,
+        format="nifti",
+        workers=config.parallel,
+    )
+    return [Material(f"seed-{seed}", seed, made.data, made.truth) for seed in config.seeds]
+
+
+def _splits(config: Config) -> list[Material]:
+    """A table for each split: two patients to test on, one of the others to watch."""
+    assert config.pairs is not None
+    slices = {
+        folder.name: len(list(folder.glob("*.png")))
+        for folder in sorted((config.pairs / SOURCE).glob("*"))
+        if (config.pairs / TARGET / folder.name).is_dir()
+    }
+    if len(slices) < FEWEST:
+        raise DataError(
+            f"--pairs {config.pairs}: too few patients",
+            observed=f"{len(slices)} folders that are both in {SOURCE}/ and in {TARGET}/",
+            fix=f"at least {FEWEST}: {SOURCE}/PATIENT/NAME.png and {TARGET}/PATIENT/NAME.png",
+        )
+    found = []
+    for number, tested in enumerate(balanced_choices(list(slices), config.splits)):
+        others = [patient for patient in slices if patient not in tested]
+        watched = min(others, key=lambda patient: slices[patient])  # it costs fewest slices
+        split_of = dict.fromkeys(others, "train") | dict.fromkeys(tested, "test")
+        split_of[watched] = "val"
+        table = config.run / "splits" / f"split-{number}.csv"
+        _write_table(table, config.pairs, split_of)
+        seed = config.seeds[0]
+        found.append(Material(f"split-{number}", seed, config.pairs, table=table))
+    return found
+
+
+def balanced_choices(patients: Sequence[str], count: int) -> list[tuple[str, str]]:
+    """Different pairs of patients, each patient in about as many as any other.
+
+    Args:
+        patients: To choose from.
+        count: Pairs wanted; all there are, where that is fewer.
+    """
+    left, chosen, used = list(combinations(patients, 2)), [], Counter[str]()
+    while left and len(chosen) < count:
+        pair = min(left, key=lambda pair: sum(used[one] ** 2 for one in pair))
+        left.remove(pair)
+        chosen.append(pair)
+        used.update(pair)
+    return chosen
+
+
+def _write_table(path: Path, folder: Path, split_of: dict[str, str]) -> None:
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "patient", "split"])
+        for modality in (SOURCE, TARGET):
+            for patient, split in split_of.items():
+                for picture in sorted((folder / modality / patient).glob("*.png")):
+                    table.writerow([picture.relative_to(folder).as_posix(), patient, split])
