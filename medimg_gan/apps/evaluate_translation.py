@@ -17,9 +17,10 @@ from medimg_gan.apps import comparison
 from medimg_gan.console import progress, say
 from medimg_gan.data.index import build_index, say_what_is_wrong
 from medimg_gan.data.masks import marked_voxels
+from medimg_gan.errors import SplitError
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_networks import cycle_error
-from medimg_gan.evaluation.translation_page import PAGE, Evaluation, in_words, write
+from medimg_gan.evaluation.translation_page import FEW, PAGE, Evaluation, in_words, write
 from medimg_gan.evaluation.translation_pictures import Shown, as_pixels, draw
 from medimg_gan.evaluation.translation_real import RealTargets
 from medimg_gan.imaging import Volume, read_series
@@ -81,6 +82,12 @@ def _material(
     index = build_index(source)
     say_what_is_wrong(index)
     scans, validation = comparison.unseen(index.of_modality(translator.source).scans, run)
+    if not scans:
+        raise SplitError(
+            f"{index.root}: no {translator.source} scans of patients that the training did not see",
+            cause="all patients of --data are training patients of the run",
+            fix="give --data with the run's own held-out patients, or with new ones",
+        )
     targets = [scan for scan in index.scans if scan.modality == translator.target]
     notes = []
     if validation:
@@ -99,7 +106,10 @@ def _material(
     elif len(paired) < len(scans):
         notes.append(f"{len(scans) - len(paired)} of {len(scans)} scans have no truth: left out")
         scans = paired
-    real = comparison.unseen(targets, run)[0] if targets else []
+    patients = len({scan.patient for scan in scans})
+    if patients < FEW:
+        notes.append(f"{patients} patients: too few for the intervals to mean much")
+    real, _ = comparison.unseen(targets, run)
     # A lesion's usual strength is learnt before lesions are looked for where there are none.
     scans.sort(key=lambda scan: not (scan.mask and _lesions(scan, read_series(scan.series)).any()))
     return Material(scans, known, real, notes)

@@ -20,6 +20,11 @@ from medimg_gan.runs import write_json
 TEMPLATE = Path(__file__).parent.parent / "translation_template.html"
 PAGE = "translation.html"
 PICTURES = "pictures"
+UNITS = {"display": "grey levels", "signal": "of the run's scale"}
+NAMES = {"ct": "CT", "mri": "MRI", "xray": "X-ray"}
+"""How modalities are written in a heading; sequences (t1) are in capitals."""
+FEW = 6
+"""Patients below which an interval is no more than a hint."""
 OF_PATIENTS = (
     "mae", "me", "mae_soft", "mae_bone", "psnr", "ssim", "ms_ssim", "bone_dice", "slope_ratio",
     "edges", "structure", "histogram", "cycle",
@@ -53,7 +58,7 @@ class Evaluation:
 
     def unit_of(self, name: str) -> str:
         """A figure's unit in words."""
-        return MEASURES[name].unit.replace(VALUE, self.unit)
+        return MEASURES[name].unit.replace(VALUE, UNITS.get(self.unit, self.unit))
 
 
 def write(folder: Path, found: Evaluation) -> None:
@@ -154,7 +159,7 @@ def _page(found: Evaluation, rows: list[Summary]) -> str:
     told = lesions_in_words(found.lesions, found.unit) if found.lesions else []
     lesions = "".join(f"<li>{escape(line[:1].upper() + line[1:])}.</li>" for line in told)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(f"How right are {found.target} volumes made from {found.source}?"),
+        title=escape(f"How right is {_named(found.target)} made from {_named(found.source)}?"),
         subtitle=escape(
             f"{found.run}, on {count} patient{'s' * (count != 1)} that the training did not see."
         ),
@@ -178,6 +183,10 @@ def _page(found: Evaluation, rows: list[Summary]) -> str:
             for patient, png in found.pictures.items()
         ),
     )
+
+
+def _named(what: str) -> str:
+    return NAMES.get(what, what.upper())
 
 
 def _figures(found: Evaluation, rows: list[Summary]) -> str:
@@ -204,7 +213,7 @@ def _by_patient(found: Evaluation) -> str:
     lines = [f"<tr><th>Patient</th>{heads}</tr>"]
     for patient, figures in found.patients.items():
         cells = "".join(f"<td>{_cell(name, figures)}</td>" for name in names)
-        lines.append(f"<tr><td>{escape(patient)}</td>{cells}</tr>")
+        lines.append(f"<tr><td class='name'>{escape(patient)}</td>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"
 
 

@@ -87,7 +87,7 @@ def _rows(shown: Shown) -> list[_Row]:
                 for name in SHOWN_WINDOWS]  # fmt: skip
     else:
         span = shown.high - shown.low
-        rows = [_Row(f"axial [{shown.made.unit}]", False, shown.low, shown.high, span / 2)]
+        rows = [_Row("axial", False, shown.low, shown.high, span / 2)]
     if shown.source.array.shape[2] > 1:
         first = rows[0]
         rows.append(_Row("coronal", True, first.low, first.high, first.error))

@@ -35,8 +35,11 @@ SMOOTHING_MM = 2.0
 """Standard deviation of the Gaussian that takes the noise from values and differences."""
 LEAST_MM, MOST_MM = 4.0, 30.0
 """Radii of the spheres between whose volumes a patch is lesion-like."""
-COMPACT = 0.2
-"""Share of its bounding box that a patch must fill (a ball 0.52); sheets and rims do not."""
+COMPACT = 0.1
+"""Share of its bounding box that a patch must fill (a ball 0.52, a tumour with fingers of oedema
+0.17); sheets and rims do not."""
+MORE = 1.15
+"""Pattern of the translation over the truth's from which something was added, not lost or moved."""
 LEAST_STRENGTH = 4.0
 """HU of pattern below which a lesion cannot be seen in CT (noise is 4 to 8 HU), and is not scored:
 it can neither be kept nor lost. Anatomy under an erased lesion then passes for it."""
@@ -47,7 +50,8 @@ class Lesion:
     """One lesion.
 
     Attributes:
-        strength: Root mean square of its pattern in the truth, in the values' unit.
+        strength: Root mean square of its pattern in the truth, in the values' unit; smoothing has
+            taken a third of a small lesion's.
         ratio: Share of the pattern that the translation shows: <made, true> / <true, true>. 1 is
             the truth itself, 0 nothing of it, below 0 is inverted.
     """
@@ -130,7 +134,7 @@ def invented(
         if not (_lesion_like(patch, spacing) and ring.any()):
             continue
         shown, there = (_rms(_pattern(values[box], patch, ring)) for values in smooth)
-        if shown >= threshold and shown**2 - there**2 >= threshold**2:
+        if shown >= max(threshold, MORE * there):
             found.append(shown)
     return found
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from medimg_gan.apps import cli
-from medimg_gan.engine.checkpoint import save_weights
 from medimg_gan.runs import write_json
-from medimg_gan.synthesis import build_recipe
 
 MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
 QUICK = ["--features", "random", "--classifier-steps", "2", "--count", "24", "--copies", "40"]
@@ -84,20 +82,3 @@ def test_data_without_the_classes_are_refused(place, capsys):
     train_manifest = json.loads((place / "runs/gan/manifest.json").read_text())
     write_json(place / "runs/gan/manifest.json", {**train_manifest, "finished": False})
     assert "not finished" in stopped(capsys)
-
-
-def test_a_translator_is_refused_with_the_verb_that_measures_it(place, capsys):
-    facts = {
-        "verb": "train-cyclegan",
-        "finished": True,
-        "recipe": "cyclegan",
-        "options": {"width": 4},
-        "spec": {"channels": 1, "size": 32, "classes": [], "mirror": False},
-        "source": "mri",
-        "target": "ct",
-        "unit": "HU",
-        "scale": {"low": -1000.0, "high": 1500.0, "pixel_mm": 2.0},
-    }
-    write_json(place / "runs/gan/manifest.json", facts)
-    save_weights(place / "runs/gan/weights.pt", build_recipe(facts))
-    assert "translate.py" in stopped(capsys)

@@ -1,0 +1,132 @@
+"""Translators through the verb, on phantoms and on pairs of pictures; trained for no step."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medimg_gan.apps import cli
+from medimg_gan.engine.checkpoint import save_weights
+from medimg_gan.imaging.phantom import make_phantom
+from medimg_gan.runs import read_json, write_json
+from medimg_gan.synthesis import build_recipe
+
+FACTS = {
+    "verb": "train-cyclegan",
+    "finished": True,
+    "recipe": "cyclegan",
+    "options": {"width": 4},
+    "spec": {"channels": 1, "size": 32, "classes": [], "mirror": False},
+    "source": "mri",
+    "target": "ct",
+}
+SCALES = {"HU": (-1000.0, 1500.0), "display": (0.0, 255.0)}
+
+
+def write_run(folder: Path, unit: str, data: Path, split: dict[str, str]) -> None:
+    low, high = SCALES[unit]
+    scale = {"low": low, "high": high, "pixel_mm": 2.0}
+    config = {"source": {"data": str(data)}, "seed": 0}
+    facts = {**FACTS, "unit": unit, "scale": scale, "config": config}
+    write_json(folder / "manifest.json", facts)
+    save_weights(folder / "weights.pt", build_recipe(facts))
+    rows = [f"{patient},{name}" for patient, name in split.items()]
+    (folder / "split.csv").write_text("\n".join(["patient,split", *rows]) + "\n")
+
+
+def patients_of(data: Path, out: Path) -> dict[str, str]:
+    """Pseudonym by path of the scan."""
+    cli.run("index", ["--data", str(data), "--run", str(out)])
+    with (out / "index.csv").open() as file:
+        return {row["path"]: row["patient"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def evaluate(*words: str) -> dict:
+    cli.run("evaluate", ["--run", "runs/it", *words])
+    return read_json(Path("runs/it/evaluation/evaluation.json"))
+
+
+def stopped(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        evaluate(*words)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_phantoms_truth_is_found_and_everything_is_measured(place, capsys):
+    make_phantom(place / "phantom", 6, size=(32, 40, 8), format="nifti", workers=1)
+    data = place / "phantom/data"
+    patient = patients_of(data, place / "runs/index")
+    scans = sorted(path for path in patient if path.startswith("mri"))
+    split = dict.fromkeys(patient.values(), "test") | {patient[scans[0]]: "train"}
+    write_run(place / "runs/it", "HU", data, split)
+    found = evaluate()
+    assert set(found["patients"]) == {patient[path] for path in scans[1:]}
+    wanted = {"mae", "mae_bone", "ms_ssim", "bone_dice", "slope_ratio", "edges", "structure",
+              "structure_of_truth", "histogram", "histogram_of_real", "cycle"}  # fmt: skip
+    assert wanted <= found["figures"].keys()
+    assert found["figures"]["mae"]["unit"] == "HU"
+    assert found["lesions"]["scans_without"] + min(found["lesions"]["lesions"], 1) > 0
+    assert any("2 patients" in note for note in found["notes"])
+    page = (place / "runs/it/evaluation/translation.html").read_text()
+    assert page.count("data:image/png") == 2
+    assert list((place / "runs/it/tensorboard").glob("events*"))
+    capsys.readouterr()
+    evaluate()
+    assert "finished already" in capsys.readouterr().out
+
+    write_run(place / "runs/it", "HU", data, dict.fromkeys(patient.values(), "train"))
+    assert "did not see" in stopped(capsys, "--restart")
+
+
+@pytest.fixture
+def pairs(place) -> Path:
+    """Four patients of three pairs of pictures each."""
+    rng = np.random.default_rng(0)
+    for patient in range(4):
+        for number in range(3):
+            for kind in ("mri", "ct"):
+                pixels = np.zeros((40, 40), np.uint8)
+                pixels[6:34, 8:32] = rng.integers(60, 200, (28, 24))
+                path = place / f"pairs/{kind}/patient_{patient}/slice_{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    return place / "pairs"
+
+
+def test_pairs_of_pictures_lie_in_the_data_themselves(pairs, place):
+    patient = patients_of(pairs, place / "runs/index")
+    names = sorted(set(patient.values()))
+    write_run(
+        place / "runs/it", "display", pairs, dict.fromkeys(names[:3], "train") | {names[3]: "val"}
+    )
+    found = evaluate()
+    assert set(found["patients"]) == {names[3]}
+    assert any("validation" in note for note in found["notes"])
+    assert found["figures"]["mae"]["unit"] == "grey levels"
+    assert "mae_bone" not in found["figures"]
+    assert found["lesions"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_a_truth_what_can_be_said_is_said(pairs, place, capsys):
+    patient = patients_of(pairs, place / "runs/index")
+    for path in (pairs / "ct").glob("*/*.png"):
+        path.rename(path.with_name(f"other_{path.name}"))
+    write_run(place / "runs/it", "display", pairs, dict.fromkeys(patient.values(), "test"))
+    (place / "elsewhere").mkdir()
+    Image.fromarray(np.full((40, 40), 9, np.uint8)).save(place / "elsewhere/x.png")
+    words = ["--truth", "elsewhere"]
+    assert "no scan has a truth" in stopped(capsys, *words)
+    found = evaluate("--restart")
+    assert found["figures"].keys() == {"structure", "histogram", "histogram_of_real", "cycle"}
+    assert any("no truth" in note for note in found["notes"])
