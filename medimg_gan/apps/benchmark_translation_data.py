@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,19 +71,20 @@ def _splits(config: Config) -> list[Material]:
 
 
 def balanced_choices(patients: Sequence[str], count: int) -> list[tuple[str, str]]:
-    """Different pairs of patients, each patient in about as many as any other.
+    """Different pairs of patients, each patient in as many as any other, or one more or fewer.
 
     Args:
         patients: To choose from.
         count: Pairs wanted; all there are, where that is fewer.
     """
-    left, chosen, used = list(combinations(patients, 2)), [], Counter[str]()
-    while left and len(chosen) < count:
-        pair = min(left, key=lambda pair: sum(used[one] ** 2 for one in pair))
-        left.remove(pair)
-        chosen.append(pair)
-        used.update(pair)
-    return chosen
+    first, *others = [*patients, *[""] * (len(patients) % 2)]  # with a bye, as in a tournament
+    chosen: list[tuple[str, str]] = []
+    for turn in range(len(others)):
+        table = [first, *others[turn:], *others[:turn]]
+        half = len(table) // 2
+        facing = zip(table[:half], reversed(table[half:]), strict=True)
+        chosen += [(one, other) for one, other in facing if one and other]
+    return chosen[:count]
 
 
 def _write_table(path: Path, folder: Path, split_of: dict[str, str]) -> None:
