@@ -43,6 +43,7 @@ class Timed:
         size: Side of the images in pixels.
         batch_size: Images per step.
         channels: Of each image.
+        period: Steps timed together.
     """
 
     title: str
@@ -51,10 +52,11 @@ class Timed:
     size: int
     batch_size: int
     channels: int = 1
+    period: int = PERIOD
 
     def words(self, seconds: float) -> list[str]:
         """The command line of :func:`child`."""
-        numbers = (self.size, self.batch_size, self.channels, seconds)
+        numbers = (self.size, self.batch_size, self.channels, self.period, seconds)
         return [self.recipe, *map(str, numbers), *self.options]
 
 
@@ -98,6 +100,7 @@ def steps_per_second(
     batch_size: int,
     seconds: float,
     channels: int = 1,
+    period: int = PERIOD,
 ) -> float:
     """The engine's steps per second on one thread, a mean over the stages of a training."""
     import torch
@@ -121,9 +124,9 @@ def steps_per_second(
         def seconds_per_step(stage: int) -> float:
             engine.step = PLAN * stage // STAGES
             begun = clock()
-            for _ in range(PERIOD):
+            for _ in range(period):
                 engine.run_step()
-            return (clock() - begun) / PERIOD
+            return (clock() - begun) / period
 
         seconds_per_step(0)  # warms up
         started, turns = clock(), []
@@ -141,13 +144,11 @@ def _after_the_device() -> float:
 
 
 def child(
-    recipe: str, size: str, batch_size: str, channels: str, seconds: str, *options: str
+    recipe: str, size: str, batch_size: str, channels: str, period: str, seconds: str, *options: str
 ) -> None:
     """Measure one contender and print its speed."""
-    speed = steps_per_second(
-        recipe, options, int(size), int(batch_size), float(seconds), int(channels)
-    )
-    print(json.dumps({"steps_per_second": speed}))
+    numbers = int(size), int(batch_size), float(seconds), int(channels), int(period)
+    print(json.dumps({"steps_per_second": steps_per_second(recipe, options, *numbers)}))
 
 
 if __name__ == "__main__":

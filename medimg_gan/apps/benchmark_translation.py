@@ -16,9 +16,11 @@ from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, DataError
 
-Part = Literal["phantom", "pairs"]
+Part = Literal["phantom", "tumours-in-source", "tumours-in-target", "pairs"]
 FLAGS = ("adjacent", "balance-prior")
 """Settings of a contender that are flags of ``train_cyclegan``, not of the recipe."""
+PERIOD = 2
+"""Steps timed together: no translator does anything but every step."""
 BOUND = ("minutes", "size", "batch_size", "seconds", "patients")
 """Settings that every run of one folder shares; the others may grow from call to call."""
 
@@ -74,7 +76,8 @@ class Config:
     """
 
     parts: tuple[Part, ...] = ("phantom",)
-    """phantom: volumes of generated heads in HU; pairs: registered pictures of real heads."""
+    """phantom: volumes of generated heads in HU; tumours-in-source and -target: the same, all
+    heads of that side and none of the other with a tumour; pairs: pictures of real heads."""
     pairs: Path | None = None
     """Folder of the pairs: mri/PATIENT/NAME.png and ct/PATIENT/NAME.png."""
     recipes: tuple[str, ...] = (
@@ -90,7 +93,7 @@ class Config:
     minutes: float = 30.0
     """Training time of each run on one undisturbed core."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """phantom: one run for each, of the split, the weights and every draw."""
+    """Volumes: one run for each, of the split, the weights and every draw."""
     splits: int = 5
     """pairs: how many choices of two test patients; each patient is chosen as often as others."""
     size: int = 128
@@ -133,7 +136,7 @@ class Config:
             words += ["--pairs", "DIR", "--splits", str(self.splits)]
         words += ["--minutes", f"{self.minutes:g}", "--seeds", *map(str, self.seeds)]
         words += ["--size", str(self.size), "--batch-size", str(self.batch_size)]
-        words += ["--patients", str(self.patients)] if "phantom" in self.parts else []
+        words += ["--patients", str(self.patients)] if {*self.parts} - {"pairs"} else []
         return shlex.join([*words, "--recipes", *self.recipes])
 
 
@@ -228,7 +231,7 @@ def _steps(config: Config, contenders: Sequence[Contender], part: Part) -> list[
         channels = one.channels(part)
         words = " ".join((one.recipe, *one.options, *([f"x {channels}"] if channels > 1 else [])))
         timed.append(
-            Timed(words, one.recipe, one.options, config.size, config.batch_size, channels)
+            Timed(words, one.recipe, one.options, config.size, config.batch_size, channels, PERIOD)
         )
     return steps_within(config.run, timed, config.minutes, config.seconds)
 

@@ -6,16 +6,23 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medimg_gan.apps.benchmark_translation import Material
+from medimg_gan.apps import benchmark_queue
+from medimg_gan.apps.benchmark_translation import Material, Part
 from medimg_gan.errors import DataError
 from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from medimg_gan.apps.benchmark_translation import Config, Part
+    from medimg_gan.apps.benchmark_translation import Config
 
 SOURCE, TARGET = "mri", "ct"
+TUMOURS: dict[Part, tuple[str, ...]] = {
+    "phantom": ("0.5",),
+    "tumours-in-source": ("1", "0"),
+    "tumours-in-target": ("0", "1"),
+}
+"""Share of heads with a tumour; then of CT heads, where it is another."""
 FEWEST = 4
 """Patients of the pairs: two to test on, one that is watched, one to learn from."""
 
@@ -24,23 +31,26 @@ def materials(config: Config, part: Part) -> list[Material]:
     """The data of every repeat of a part, made where they are not there yet.
 
     Raises:
-        DataError: If the folder of pairs holds too few patients.
+        DataError: If heads cannot be made, or the folder of pairs holds too few patients.
     """
-    return _phantom(config) if part == "phantom" else _splits(config)
+    return _splits(config) if part == "pairs" else _phantom(config, part)
 
 
-def _phantom(config: Config) -> list[Material]:
+def _phantom(config: Config, part: Part) -> list[Material]:
     """MRI of some patients and CT of others; the truth of all lies beside."""
-    from medimg_gan.imaging.phantom import make_phantom
-
-    made = make_phantom(
-        config.run / "phantom-data",
-        config.patients,
-        seed=0,
-        format="nifti",
-        workers=config.parallel,
-    )
-    return [Material(f"seed-{seed}", seed, made.data, made.truth) for seed in config.seeds]
+    folder = config.run / f"{part}-data"
+    words = ["make-phantom", "--out", str(folder), "--patients", str(config.patients)]
+    words += ["--format", "nifti", "--workers", str(config.parallel)]
+    for flag, share in zip(
+        ("--tumour-fraction", "--tumour-fraction-ct"), TUMOURS[part], strict=False
+    ):
+        words += [flag, share]
+    log = folder.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if benchmark_queue.start(tuple(words), log).wait():
+        raise DataError(f"{folder}: the heads could not be made", observed=f"see {log}")
+    data, truth = folder / "data", folder / "truth"
+    return [Material(f"seed-{seed}", seed, data, truth) for seed in config.seeds]
 
 
 def _splits(config: Config) -> list[Material]:

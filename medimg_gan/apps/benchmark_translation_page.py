@@ -6,9 +6,11 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from medimg_gan.apps.benchmark_gans_figures import Spread
 from medimg_gan.apps.benchmark_tables import copy_picture, cpu_name, line, verdict_table
 from medimg_gan.apps.benchmark_translation_figures import (
     Result,
+    lesion_targets,
     over_repeats,
     pairs_targets,
     phantom_targets,
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 Results = Mapping[str, Sequence[Result]]
 """Finished results by contender."""
+TUMOURS = {
+    "phantom": ", tumours in half of either",
+    "tumours-in-source": ", tumours in all MRI and in no CT",
+    "tumours-in-target": ", tumours in no MRI and in all CT",
+}
 LESIONS: dict[str, Callable[[Sequence[Result]], float | None]] = {
     "Lesions kept [% of those that the truth shows]": lambda some: share(some, "kept", "visible"),
     "Scans with invented lesions [% of those without]": lambda some: share(
@@ -67,11 +74,11 @@ def _head(config: Config, found: Sequence[Result], environment: dict[str, Any]) 
 
 
 def _about(config: Config, part: Part) -> str:
-    if part == "phantom":
+    if part != "pairs":
         return (
             f"{config.patients} generated heads, MRI of half of them and CT of the others, as "
-            f"volumes in HU. Seeds {', '.join(map(str, config.seeds))}: of the split, the weights "
-            "and every draw; mean ± standard deviation over them."
+            f"volumes in HU{TUMOURS[part]}. Seeds {', '.join(map(str, config.seeds))}: of the "
+            "split, the weights and every draw; mean ± standard deviation over them."
         )
     return (
         "Registered pictures of real heads in display values. Of each split, two patients are "
@@ -89,8 +96,11 @@ def _section(config: Config, part: Part, trials: Sequence[Trial], results: Resul
         titles = [title for title in results if recipe_of.get(title) == recipe and title != first]
         return results[titles[0]] if titles else []
 
-    targets = phantom_targets if part == "phantom" else pairs_targets
-    verdicts = targets(results[first], of_recipe("cyclegan"), of_recipe("regression"))
+    ours, rivals = results[first], (of_recipe("cyclegan"), of_recipe("regression"))
+    if part == "pairs":
+        verdicts = pairs_targets(ours, *rivals)
+    else:
+        verdicts = phantom_targets(ours, *rivals) if part == "phantom" else lesion_targets(ours)
     table = _table(config, trials, results)
     words = [f"## {part}", _about(config, part), table, verdict_table(part, first, verdicts)]
     return "\n\n".join(words)
@@ -109,6 +119,9 @@ def _table(config: Config, trials: Sequence[Trial], results: Results) -> str:
         better = f", {what['better']}" if what["better"] else ""
         cells = [over_repeats(results[one], name) for one in names]
         lines.append(line(f"{what['title']}{unit}{better}", *cells))
+    contrasts = [_contrast(results[one]) for one in names]
+    if any(contrasts):
+        lines.append(line("Lesions' contrast over the truth's (median), near 1", *contrasts))
     for title, value in LESIONS.items():
         shares = [value(results[one]) for one in names]
         if any(one is not None for one in shares):
@@ -119,6 +132,11 @@ def _table(config: Config, trials: Sequence[Trial], results: Results) -> str:
     repeats = len({trial.material.name for trial in trials})
     lines.append(line("Runs finished", *[f"{len(results[one])} of {repeats}" for one in names]))
     return "\n".join(lines)
+
+
+def _contrast(results: Sequence[Result]) -> Spread | None:
+    shown = [one for one in results if one.lesions("visible")]
+    return Spread.of([one.lesions("median_contrast_ratio") for one in shown])
 
 
 def _firsts(trials: Sequence[Trial]) -> list[Trial]:

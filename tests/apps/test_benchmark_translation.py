@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -20,7 +19,6 @@ from medimg_gan.apps.benchmark_translation_figures import (
     pairs_targets,
     phantom_targets,
 )
-from medimg_gan.imaging import phantom
 
 FAKE = Path(__file__).parent / "fake_translation_verbs.py"
 
@@ -114,13 +112,9 @@ def fakes(tmp_path, monkeypatch) -> Path:
                 [sys.executable, str(FAKE), str(calls), *words], stdout=out, stderr=out
             )
 
-    def make(out, *_, **__):
-        return SimpleNamespace(data=out / "data", truth=out / "truth")
-
     def speed(module, words):
         return {"steps_per_second": {"cyclegan": 2.0, "regression": 5.0}.get(words[0], 1.0)}, None
 
-    monkeypatch.setattr(phantom, "make_phantom", make)
     monkeypatch.setattr(benchmark_queue, "start", start)
     monkeypatch.setattr(benchmark_queue, "LOOKED_EVERY", 0.02)
     monkeypatch.setattr(benchmark_speed, "in_a_child", speed)
@@ -161,8 +155,10 @@ def test_a_benchmark_ends_in_a_page_grows_and_does_nothing_twice(fakes):
     before = len(fakes.read_text().splitlines())
     assert "| 2 of 2 | 2 of 2 |" in benchmark("--seeds", "0", "1")
     new = fakes.read_text().splitlines()[before:]
-    assert len(new) == 4
-    assert all("seed-1" in line for line in new)
+    made, *others = new
+    assert "make-phantom" in made, "which itself does nothing twice"
+    assert len(others) == 4
+    assert all("seed-1" in line for line in others)
 
 
 def test_pairs_come_with_tables_of_whole_patients(fakes):
@@ -179,6 +175,14 @@ def test_pairs_come_with_tables_of_whole_patients(fakes):
         assert {row["patient"] for row in rows if row["split"] == "test"} == tested
         watched = {row["patient"] for row in rows if row["split"] == "val"}
         assert watched == {min({"p0", "p1", "p2", "p3"} - tested)}, "the one with fewest slices"
+
+
+def test_heads_of_one_side_alone_can_have_tumours(fakes):
+    page = benchmark("--parts", "tumours-in-source", "tumours-in-target", "--seeds", "0")
+    shares = [words[-3::2] for words in calls_of(fakes, "make-phantom")]
+    assert shares == [["1", "0"], ["0", "1"]]
+    assert page.count("| lesions kept at least 95% |") == 2
+    assert "cyclegan's" not in page
 
 
 def test_a_run_that_fails_costs_itself_alone(fakes, capsys):
