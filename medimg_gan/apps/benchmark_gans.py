@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from medimg_gan import runs
-from medimg_gan.apps.benchmark_gans_queue import Job, work_off
+from medimg_gan.apps.benchmark_queue import Job, end, is_finished, work
 from medimg_gan.apps.common import RUNS, plain_name, with_embedded_data
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
@@ -152,9 +151,9 @@ class Trial:
         train += ["--set", *chosen] if chosen else []
         evaluate = ["evaluate", "--run", self.folder, "--copies", config.samples]
         left = []
-        if not _finished(self.folder, steps=self.steps, seed=self.seed):
+        if not is_finished(self.folder, steps=self.steps, seed=self.seed):
             left = [train, evaluate]
-        elif not _finished(evaluation, copies=config.samples):
+        elif not is_finished(evaluation, copies=config.samples):
             left = [evaluate]
         commands = tuple(tuple(map(str, words)) for words in left)
         title = f"{self.kind}, {self.contender.title}, seed {self.seed}"
@@ -168,25 +167,24 @@ def main(config: Config) -> None:
     shared = {key: value for key, value in as_dict(config).items() if key in BOUND}
     run = runs.open_run(config.run, "benchmark-gans", shared, restart=config.restart)
     _prepare(config)
-    from medimg_gan.apps.benchmark_gans_speed import steps_within
+    from medimg_gan.apps.benchmark_speed import Timed, steps_within
 
-    steps = steps_within(config, contenders)
+    timed = [
+        Timed(one.title, one.recipe, one.options, config.size, config.batch_size)
+        for one in contenders
+    ]
+    steps = steps_within(config.run, timed, config.minutes, config.seconds)
     trials = [
         Trial(kind, contender, seed, _folder(config.run, kind, contender, seed), steps[one])
         for seed in config.seeds
         for kind in config.data_types
         for one, contender in enumerate(contenders)
     ]
-    failed = _work(config, trials)
+    failed = work([trial.job(config) for trial in trials], config.minutes, config.parallel)
     from medimg_gan.apps.benchmark_gans_page import write_page
 
     write_page(config, trials, runs.environment())
-    say(f"\npage: {config.out}")
-    if failed:
-        logs = ", ".join(str(job.log) for job in failed)
-        say(f"failed: {len(failed)} runs, which the page lacks; their last words are in {logs}")
-        return
-    run.finish()
+    end(run, config.out, failed)
 
 
 def _folder(run: Path, kind: DataType, contender: Contender, seed: int) -> Path:
@@ -220,34 +218,3 @@ def _prepare(config: Config) -> None:
         source = with_embedded_data(config.source(kind), "classification")
         with tempfile.TemporaryDirectory() as folder:
             prepare(source, (), size=config.size, seed=config.seeds[0], folder=Path(folder))
-
-
-def _work(config: Config, trials: Sequence[Trial]) -> list[Job]:
-    """Do what is left of the trials; return what failed."""
-    jobs = [job for job in (trial.job(config) for trial in trials) if job]
-    say(f"\n{len(trials) - len(jobs)} of {len(trials)} runs are finished, {len(jobs)} are left")
-    started, done = time.monotonic(), 0
-
-    def told(job: Job, well: bool) -> None:
-        nonlocal done
-        done += 1
-        left = (time.monotonic() - started) / done * (len(jobs) - done) / 60
-        words = "done" if well else f"FAILED (see {job.log})"
-        say(f"[{done}/{len(jobs)}] {job.title}: {words}; about {left:.0f} minutes left")
-
-    if jobs:
-        expected = len(jobs) * config.minutes / config.parallel
-        say(
-            f"about {expected:.0f} minutes, and some for the evaluations; Ctrl-C keeps what is done"
-        )
-    return work_off(jobs, config.parallel, told)
-
-
-def _finished(folder: Path, **settings: object) -> bool:
-    """Whether a folder holds the finished run with these settings."""
-    if not (folder / runs.MANIFEST).exists():
-        return False
-    manifest = runs.read_json(folder / runs.MANIFEST)
-    found = manifest.get("config", {})
-    same = all(found.get(name) == value for name, value in settings.items())
-    return bool(manifest.get("finished")) and same

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from PIL import Image
 
 from medimg_gan.apps.benchmark_gans_figures import (
     TEXTBOOK,
@@ -21,7 +17,7 @@ from medimg_gan.apps.benchmark_gans_figures import (
     read_result,
     targets,
 )
-from medimg_gan.console import say
+from medimg_gan.apps.benchmark_tables import copy_picture, cpu_name, line, verdict_table
 from medimg_gan.files import written_aside
 from medimg_gan.recipes import RECIPES
 
@@ -115,11 +111,6 @@ def _section(config: Config, kind: str, trials: Sequence[Trial], results: Result
     rivals = {title: results[title] for title in config.contenders if title in textbook}
     verdicts = targets(results[first], rivals)
     verdicts += [falling(results[first])] if kind == "phantom" else []
-    lines = [f"| {first}: asked | found | verdict |", "|---|---|---|"]
-    for target in verdicts:
-        word = {True: "met", False: "missed", None: "open"}[target.met]
-        lines.append(_line(target.asked, target.found, word))
-        say(f"{kind}: {target.asked}: {word}, {target.found}")
     alarms = [
         f"- {title}, seed {result.manifest['config']['seed']}, step {alarm.get('step')}: "
         f"{alarm.get('name')}: {alarm.get('words')}"
@@ -127,7 +118,11 @@ def _section(config: Config, kind: str, trials: Sequence[Trial], results: Result
         for result in some
         for alarm in result.alarms or ()
     ]
-    parts = [f"## {kind}", _table(config, trials, results, rivals), "\n".join(lines)]
+    parts = [
+        f"## {kind}",
+        _table(config, trials, results, rivals),
+        verdict_table(kind, first, verdicts),
+    ]
     parts += ["Alarms raised:\n\n" + "\n".join(alarms)] if alarms else []
     parts += [_grid(config, trial) for trial in trials if trial.seed == config.seeds[0]]
     return "\n\n".join(part for part in parts if part)
@@ -137,8 +132,8 @@ def _table(config: Config, trials: Sequence[Trial], results: Results, rivals: Re
     """Figures down, contenders and floors across."""
     first = config.contenders[0]
     lines = [
-        _line("figure", *config.contenders, "train-real", "half-half", "first / best textbook"),
-        _line(*["---"] * (len(config.contenders) + 4)),
+        line("figure", *config.contenders, "train-real", "half-half", "first / best textbook"),
+        line(*["---"] * (len(config.contenders) + 4)),
     ]
     for figure in FIGURES:
         cells = [_of(results[title], figure.metric) for title in config.contenders]
@@ -147,24 +142,20 @@ def _table(config: Config, trials: Sequence[Trial], results: Results, rivals: Re
         ]
         best = best_rival(rivals, figure.metric, figure.better or min)
         ratio = f"{cells[0].mean / best[1]:.2f}" if cells[0] and best and best[1] > 0 else None
-        lines.append(_line(figure.title, *cells, *floors, ratio))
+        lines.append(line(figure.title, *cells, *floors, ratio))
     alike = [_likeness(results[title]) for title in config.contenders]
-    lines.append(_line("MS-SSIM within class (real), closest to real", *alike, None, None, None))
+    lines.append(line("MS-SSIM within class (real), closest to real", *alike, None, None, None))
     for title, value in CHECKS.items():
         cells = [over_seeds(results[one], value) for one in config.contenders]
-        lines.append(_line(title, *cells, None, None, None))
+        lines.append(line(title, *cells, None, None, None))
     steps = {trial.contender.title: trial.steps for trial in trials}
     speeds = [f"{steps[one]} ({steps[one] / 60 / config.minutes:.2f}/s)" for one in steps]
-    lines.append(_line("Training steps (speed)", *speeds, None, None, None))
+    lines.append(line("Training steps (speed)", *speeds, None, None, None))
     counts = [f"{len(results[one])} of {len(config.seeds)}" for one in config.contenders]
-    lines.append(_line("Seeds finished", *counts, None, None, None))
+    lines.append(line("Seeds finished", *counts, None, None, None))
     sizes = [_images(results[one]) for one in config.contenders]
-    lines.append(_line("Images per set", *sizes, None, None, None))
+    lines.append(line("Images per set", *sizes, None, None, None))
     return "\n".join(lines)
-
-
-def _line(*cells: object) -> str:
-    return "| " + " | ".join("–" if cell is None else str(cell) for cell in cells) + " |"
 
 
 def _of(results: Sequence[Result], metric: str, of: str = "synthetic") -> Spread | None:
@@ -189,26 +180,10 @@ def _grid(config: Config, trial: Trial) -> str:
     if result is None or result.picture is None:
         return ""
     path = config.out.with_suffix("") / f"{trial.kind}-{trial.contender.name}.png"
-    with Image.open(result.picture) as picture:
-        shown = picture.convert("L")
-    larger = shown.resize(
-        (shown.width * MAGNIFIED, shown.height * MAGNIFIED), Image.Resampling.NEAREST
-    )
-    with written_aside(path) as aside:
-        larger.save(aside, optimize=True)
+    copy_picture(result.picture, path, MAGNIFIED)
     name = f"{trial.contender.title}, seed {trial.seed}"
     classes = (
         result.manifest["spec"]["classes"] if RECIPES[trial.contender.recipe].conditional else ()
     )
     rows = f" (rows in equal groups: {', '.join(classes)})" if classes else ""
     return f"{name}{rows}:\n\n![{name}]({path.parent.name}/{path.name})"
-
-
-def cpu_name() -> str:
-    """The processor's name, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

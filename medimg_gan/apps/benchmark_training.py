@@ -51,9 +51,9 @@ def build(name: str, size: int) -> Recipe:
     return RECIPES[name](RECIPES[name].Config(), Spec(1, size, CLASSES, mirror=True))
 
 
-def fake_batch(name: str, size: int, batch_size: int) -> Batch:
+def fake_batch(name: str, size: int, batch_size: int, channels: int = 1) -> Batch:
     """Noise in the shape of a batch: what is measured does not depend on the values."""
-    image = torch.rand(batch_size, 1, size, size) * 2 - 1
+    image = torch.rand(batch_size, channels, size, size) * 2 - 1
     if issubclass(RECIPES[name], TranslationRecipe):
         return {"source": image, "target": image.flip(0)}
     label = torch.arange(batch_size) % len(CLASSES)

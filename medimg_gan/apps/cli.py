@@ -25,6 +25,7 @@ VERBS = {
     "augment": "say whether synthetic slices help a classifier on these data",
     "benchmark": "measure reading, loading and training speed",
     "benchmark-gans": "train GANs for equal times and say which is better",
+    "benchmark-translation": "train translators for equal times and say which is better",
 }
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 USERS_OS_ERRORS = {

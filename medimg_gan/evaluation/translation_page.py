@@ -19,6 +19,7 @@ from medimg_gan.runs import write_json
 
 TEMPLATE = Path(__file__).parent.parent / "translation_template.html"
 PAGE = "translation.html"
+PICTURES = "pictures"
 UNITS = {"display": "grey levels", "signal": "of the run's scale"}
 NAMES = {"ct": "CT", "mri": "MRI", "xray": "X-ray"}
 """How modalities are written in a heading; sequences (t1) are in capitals."""
@@ -61,7 +62,7 @@ class Evaluation:
 
 
 def write(folder: Path, found: Evaluation) -> None:
-    """Write ``evaluation.json``, ``figures.csv`` (a line a patient) and ``translation.html``."""
+    """Write ``evaluation.json``, ``figures.csv`` (a line a patient), the page and its pictures."""
     rows = summaries(found.patients)
     content = {
         "run": found.run,
@@ -85,6 +86,9 @@ def write(folder: Path, found: Evaluation) -> None:
             table.writerow([patient, *(_number(figures.get(name, np.nan)) for name in names)])
     with written_aside(folder / PAGE) as aside:
         aside.write_text(_page(found, rows), encoding="utf-8")
+    for patient, png in found.pictures.items():
+        with written_aside(folder / PICTURES / f"{patient}.png") as aside:
+            aside.write_bytes(png)
 
 
 def in_words(found: Evaluation) -> str:

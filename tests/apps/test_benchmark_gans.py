@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from medimg_gan.apps import benchmark_gans_queue, benchmark_gans_speed, cli
+from medimg_gan.apps import benchmark_queue, benchmark_speed, cli
 from medimg_gan.apps.benchmark_gans import Config, Contender
 from medimg_gan.apps.benchmark_gans_figures import Result, falling, kid_over_time, targets
-from medimg_gan.apps.benchmark_gans_speed import steps_of, steps_per_second
+from medimg_gan.apps.benchmark_speed import steps_of, steps_per_second
 from medimg_gan.engine.loop import Engine
 
 FIGURES = ("frechet", "kid", "precision", "recall", "density", "coverage", "spectrum", "similarity")
@@ -101,8 +101,7 @@ def test_the_speed_is_timed_in_every_stage_of_a_training(monkeypatch):
         step(engine)
 
     monkeypatch.setattr(Engine, "run_step", noted)
-    monkeypatch.setattr(benchmark_gans_speed, "PERIOD", 2)
-    assert steps_per_second("dcgan", ("width=8",), 32, 2, 0.001) > 0
+    assert steps_per_second("dcgan", ("width=8",), 32, 2, 0.001, period=2) > 0
     assert {0.0, 0.25, 0.5, 0.75} <= set(seen)
 
 
@@ -121,9 +120,9 @@ def fakes(class_folder, tmp_path, monkeypatch) -> Path:
     def speed(module, words):
         return {"steps_per_second": 2.0 if words[0] == "cgan" else 3.0}, None
 
-    monkeypatch.setattr(benchmark_gans_queue, "start", start)
-    monkeypatch.setattr(benchmark_gans_queue, "LOOKED_EVERY", 0.02)
-    monkeypatch.setattr(benchmark_gans_speed, "in_a_child", speed)
+    monkeypatch.setattr(benchmark_queue, "start", start)
+    monkeypatch.setattr(benchmark_queue, "LOOKED_EVERY", 0.02)
+    monkeypatch.setattr(benchmark_speed, "in_a_child", speed)
     return calls
 
 
@@ -214,11 +213,11 @@ def test_ctrl_c_ends_the_processes_too(tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmark_gans_queue, "start", start)
-    monkeypatch.setattr(benchmark_gans_queue.time, "sleep", interrupt)
-    jobs = [benchmark_gans_queue.Job(str(n), (("x",),), tmp_path / f"{n}.log") for n in range(3)]
+    monkeypatch.setattr(benchmark_queue, "start", start)
+    monkeypatch.setattr(benchmark_queue.time, "sleep", interrupt)
+    jobs = [benchmark_queue.Job(str(n), (("x",),), tmp_path / f"{n}.log") for n in range(3)]
     with pytest.raises(KeyboardInterrupt):
-        benchmark_gans_queue.work_off(jobs, 2, lambda job, well: None)
+        benchmark_queue.work_off(jobs, 2, lambda job, well: None)
     assert len(begun) == 2
     assert all(process.poll() is not None for process in begun)
 

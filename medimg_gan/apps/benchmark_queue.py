@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medimg_gan import runs
+from medimg_gan.console import say
+
 LOOKED_EVERY = 0.5
 """Seconds between two looks at the processes."""
 LAUNCH = "from medimg_gan.apps.cli import main; main()"
@@ -30,6 +33,53 @@ class Job:
     title: str
     commands: tuple[tuple[str, ...], ...]
     log: Path
+
+
+def work(jobs: Sequence[Job | None], minutes: float, parallel: int) -> list[Job]:
+    """Do what is left, telling how long it will take; return what failed.
+
+    Args:
+        jobs: One for every run of a benchmark; None where it is finished.
+        minutes: Of each run, for the first guess.
+        parallel: Jobs at the same time.
+    """
+    left = [job for job in jobs if job]
+    say(f"\n{len(jobs) - len(left)} of {len(jobs)} runs are finished, {len(left)} are left")
+    started, done = time.monotonic(), 0
+
+    def told(job: Job, well: bool) -> None:
+        nonlocal done
+        done += 1
+        remaining = (time.monotonic() - started) / done * (len(left) - done) / 60
+        words = "done" if well else f"FAILED (see {job.log})"
+        say(f"[{done}/{len(left)}] {job.title}: {words}; about {remaining:.0f} minutes left")
+
+    if left:
+        expected = len(left) * minutes / parallel
+        say(
+            f"about {expected:.0f} minutes, and some for the evaluations; Ctrl-C keeps what is done"
+        )
+    return work_off(left, parallel, told)
+
+
+def is_finished(folder: Path, **settings: object) -> bool:
+    """Whether a folder holds the finished run with these settings."""
+    if not (folder / runs.MANIFEST).exists():
+        return False
+    manifest = runs.read_json(folder / runs.MANIFEST)
+    found = manifest.get("config", {})
+    same = all(found.get(name) == value for name, value in settings.items())
+    return bool(manifest.get("finished")) and same
+
+
+def end(run: runs.Run, page: Path, failed: Sequence[Job]) -> None:
+    """Say where the page is and what it lacks; a benchmark is finished when it lacks nothing."""
+    say(f"\npage: {page}")
+    if failed:
+        logs = ", ".join(str(job.log) for job in failed)
+        say(f"failed: {len(failed)} runs, which the page lacks; their last words are in {logs}")
+        return
+    run.finish()
 
 
 def work_off(jobs: Sequence[Job], parallel: int, told: Callable[[Job, bool], None]) -> list[Job]:

@@ -14,16 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING
 
 from medimg_gan import runs
 from medimg_gan.apps.benchmark_children import in_a_child
 from medimg_gan.console import say
-
-if TYPE_CHECKING:
-    from medimg_gan.apps.benchmark_gans import Config, Contender
 
 CALIBRATION = "calibration.json"
 ROUNDS = 3
@@ -35,28 +32,59 @@ PERIOD = 16
 """Steps timed together: a whole period of the lazy penalties."""
 
 
-def steps_within(config: Config, contenders: Sequence[Contender]) -> list[int]:
+@dataclass(frozen=True)
+class Timed:
+    """What is timed: a recipe with settings, on images of a size.
+
+    Attributes:
+        title: Its name among the speeds.
+        recipe: Key of ``RECIPES``.
+        options: As for ``--set``.
+        size: Side of the images in pixels.
+        batch_size: Images per step.
+        channels: Of each image.
+        period: Steps timed together.
+    """
+
+    title: str
+    recipe: str
+    options: tuple[str, ...]
+    size: int
+    batch_size: int
+    channels: int = 1
+    period: int = PERIOD
+
+    def words(self, seconds: float) -> list[str]:
+        """The command line of :func:`child`."""
+        numbers = (self.size, self.batch_size, self.channels, self.period, seconds)
+        return [self.recipe, *map(str, numbers), *self.options]
+
+
+def steps_within(run: Path, timed: Sequence[Timed], minutes: float, seconds: float) -> list[int]:
     """Steps of each contender in the budget; speeds measured before are kept.
 
-    The speeds are written to ``calibration.json`` in the benchmark's folder.
+    Args:
+        run: The benchmark's folder; the speeds are written to its ``calibration.json``.
+        timed: Contenders.
+        minutes: The budget of each.
+        seconds: How long a contender is timed in each round.
     """
-    path = config.run / CALIBRATION
+    path = run / CALIBRATION
     known: dict[str, list[float]] = runs.read_json(path) if path.exists() else {}
-    missing = [contender.title for contender in contenders if contender.title not in known]
+    missing = {one.title: one for one in timed if one.title not in known}
     rounds: dict[str, list[float]] = {title: [] for title in missing}
     if missing:
         say(f"\nmeasuring speeds: {len(missing)} contenders, {ROUNDS} rounds")
     for turn in range(ROUNDS if missing else 0):
-        for title in missing:
+        for title, one in missing.items():
             say(f"  round {turn + 1}: {title}")
-            words = [title, *map(str, (config.size, config.batch_size, config.seconds))]
-            rounds[title].append(in_a_child(__name__, words)[0]["steps_per_second"])
+            rounds[title].append(in_a_child(__name__, one.words(seconds))[0]["steps_per_second"])
     if missing:
         known |= rounds
         runs.write_json(path, known)
-    steps = [steps_of(config.minutes, known[contender.title]) for contender in contenders]
-    for contender, count in zip(contenders, steps, strict=True):
-        say(f"  {contender.title}: {max(known[contender.title]):.2f} steps/s, {count} steps")
+    steps = [steps_of(minutes, known[one.title]) for one in timed]
+    for one, count in zip(timed, steps, strict=True):
+        say(f"  {one.title}: {max(known[one.title]):.2f} steps/s, {count} steps")
     return steps
 
 
@@ -66,7 +94,13 @@ def steps_of(minutes: float, rounds: Sequence[float]) -> int:
 
 
 def steps_per_second(
-    recipe: str, options: tuple[str, ...], size: int, batch_size: int, seconds: float
+    recipe: str,
+    options: tuple[str, ...],
+    size: int,
+    batch_size: int,
+    seconds: float,
+    channels: int = 1,
+    period: int = PERIOD,
 ) -> float:
     """The engine's steps per second on one thread, a mean over the stages of a training."""
     import torch
@@ -79,8 +113,8 @@ def steps_per_second(
     from medimg_gan.recipes import Spec
 
     torch.set_num_threads(1)
-    batch = fake_batch(recipe, size, batch_size)
-    net = build(recipe, options, Spec(1, size, CLASSES, mirror=True), seed=0)
+    batch = fake_batch(recipe, size, batch_size, channels)
+    net = build(recipe, options, Spec(channels, size, CLASSES, mirror=True), seed=0)
     plan = Plan(PLAN, None, seed=0, batch_size=batch_size)
     with tempfile.TemporaryDirectory() as folder:
         fabric = make_fabric(EngineConfig())
@@ -90,9 +124,9 @@ def steps_per_second(
         def seconds_per_step(stage: int) -> float:
             engine.step = PLAN * stage // STAGES
             begun = clock()
-            for _ in range(PERIOD):
+            for _ in range(period):
                 engine.run_step()
-            return (clock() - begun) / PERIOD
+            return (clock() - begun) / period
 
         seconds_per_step(0)  # warms up
         started, turns = clock(), []
@@ -109,13 +143,12 @@ def _after_the_device() -> float:
     return time.perf_counter()
 
 
-def child(title: str, size: str, batch_size: str, seconds: str) -> None:
+def child(
+    recipe: str, size: str, batch_size: str, channels: str, period: str, seconds: str, *options: str
+) -> None:
     """Measure one contender and print its speed."""
-    from medimg_gan.apps.benchmark_gans import Contender
-
-    one = Contender(title)
-    speed = steps_per_second(one.recipe, one.options, int(size), int(batch_size), float(seconds))
-    print(json.dumps({"steps_per_second": speed}))
+    numbers = int(size), int(batch_size), float(seconds), int(channels), int(period)
+    print(json.dumps({"steps_per_second": steps_per_second(recipe, options, *numbers)}))
 
 
 if __name__ == "__main__":
