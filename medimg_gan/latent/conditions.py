@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medimg_gan.recipes.base import device_of
-from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
+from medimg_gan.recipes.knobs import AT_REST, Knobs, TurnedKnobs
 from medimg_gan.synthesis import CHUNK
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def rendered(
     Returns:
         float32 (N, C, size, size) in [-1, 1].
     """
-    recipe, images = generator.recipe, []
+    turned, images = TurnedKnobs(generator.recipe, knobs), []
     for start in range(0, len(noise), CHUNK):
         rows = slice(start, start + CHUNK)
         some = {name: values[rows] for name, values in conditions.items()}
-        made = sample_with(recipe, some, noise[rows].to(device_of(recipe)), knobs)
+        made = turned.sample(some, noise[rows].to(device_of(generator.recipe)))
         images.append(made.clamp(-1, 1).float().cpu().numpy())
     return np.concatenate(images)
 
