@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from medimg_gan import __version__
 from medimg_gan.errors import ConfigError, RunError
-from medimg_gan.files import new_file
+from medimg_gan.files import clear_unfinished_of, new_file
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Recipe, TranslationRecipe
 from medimg_gan.synthesis import Generator, Translator, build_recipe
 
@@ -98,6 +98,7 @@ def export(run: Generator | Translator, file_format: str, path: Path) -> Exporte
     network = _module(run.recipe).eval()
     facts = metadata(run)
     inputs = _trial_inputs(run.recipe)
+    clear_unfinished_of(path)
     with new_file(path) as aside, warnings.catch_warnings(), torch.no_grad():
         # torch calls its exporters for TorchScript and ONNX old, but its new ones refuse a stage
         # that is data (progressive growing) and need ten times as long.

@@ -46,6 +46,16 @@ def clear_unfinished(*folders: Path) -> None:
                 aside.unlink()
 
 
+def clear_unfinished_of(path: Path) -> None:
+    """Remove what killed processes left of this one file; other files' are another's business."""
+    if path.parent.is_dir():
+        for aside in path.parent.iterdir():
+            # mkstemp puts eight characters between the two.
+            ours = aside.name[len(UNFINISHED) + 8 :] == f".{path.name}"
+            if ours and aside.name.startswith(UNFINISHED) and aside.is_file():
+                aside.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """The same as :func:`written_aside`, with errors for users.

@@ -62,14 +62,16 @@ class Game(NamedTuple):
     Attributes:
         critic: (scores of real images, scores of fakes) -> loss of the critic.
         generator: (scores of fakes, scores of real images) -> loss of the generator.
+        paired: Whether the generator's loss looks at the real scores.
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
+    paired: bool = False
 
 
 GAMES = {
-    "relativistic": Game(relativistic, relativistic),
+    "relativistic": Game(relativistic, relativistic, paired=True),
     "non-saturating": Game(non_saturating_critic, lambda fake, _: non_saturating_generator(fake)),
     "least-squares": Game(least_squares_critic, lambda fake, _: least_squares(fake, 1.0) / 2),
     "hinge": Game(hinge_critic, lambda fake, _: -fake.mean()),

@@ -127,6 +127,7 @@ def test_a_file_that_makes_other_images_is_not_left(tmp_path, monkeypatch):
         return lambda **values: network(**values) + 2 * TOLERANCE
 
     monkeypatch.setitem(export.FORMATS, "torchscript", wrong)
+    (tmp_path / ".unfinished-12345678.net.pt").write_bytes(b"of a killed export")
     with pytest.raises(RunError, match=r"differ by up to 2\.0e-04"):
         export.export(trained("cgan"), "torchscript", tmp_path / "net.pt")
     assert list(tmp_path.iterdir()) == []

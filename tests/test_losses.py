@@ -112,6 +112,7 @@ def test_games_at_values_computed_by_hand(name, critic, generator):
     game = losses.GAMES[name]
     assert game.critic(real, fake).item() == pytest.approx(critic, rel=1e-5)
     assert game.generator(fake, real).item() == pytest.approx(generator, rel=1e-5)
+    assert game.paired == (game.generator(fake, real) != game.generator(fake, real + 1)).item()
 
 
 @pytest.mark.parametrize("name", losses.GAMES)

@@ -90,7 +90,7 @@ def main(config: Config) -> None:
     from medimg_gan.study.arms import find_arm
 
     fabric, run = open_training(config, "augment", folder)
-    check_options("cgan", config.set)
+    check_options("cgan", config.set, config.batch_size)
     condition = condition_for(config.condition, "cgan", conditional=True)
     for arm in config.arms:
         find_arm(arm)  # an unknown one is refused now, not after the GAN is trained

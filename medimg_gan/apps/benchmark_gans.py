@@ -163,7 +163,7 @@ class Trial:
 def main(config: Config) -> None:
     """Measure speeds, train and evaluate what is not there yet, write the page."""
     contenders = [Contender(title) for title in config.contenders]
-    _check(contenders)
+    _check(contenders, config.batch_size)
     shared = {key: value for key, value in as_dict(config).items() if key in BOUND}
     run = runs.open_run(config.run, "benchmark-gans", shared, restart=config.restart)
     _prepare(config)
@@ -191,7 +191,7 @@ def _folder(run: Path, kind: DataType, contender: Contender, seed: int) -> Path:
     return run / kind / contender.name / f"seed-{seed}"
 
 
-def _check(contenders: Sequence[Contender]) -> None:
+def _check(contenders: Sequence[Contender], batch_size: int) -> None:
     """Refuse unknown recipes and settings before any work."""
     from medimg_gan.apps import train_gan
     from medimg_gan.apps.training import check_options
@@ -204,7 +204,7 @@ def _check(contenders: Sequence[Contender]) -> None:
                 observed=f"known: {', '.join(known)}",
                 fix="--contenders cgan 'dcgan: augment=0'",
             )
-        check_options(contender.recipe, contender.options)
+        check_options(contender.recipe, contender.options, batch_size)
     if len({contender.name for contender in contenders}) < len(contenders):
         raise ConfigError("--contenders: two of them are the same")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import WeightsName, already_finished, default_device
+from medimg_gan.apps.common import WeightsName, already_finished, default_device, named_numbers
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, DataError, LabelError, RunError
@@ -48,6 +48,9 @@ class Config:
     """Which of its slices, counted from 0 upwards; default: the middle one."""
     steps: int = 200
     """Steps of the search for a likeness."""
+    at: tuple[str, ...] = ()
+    """Numbers that images are to have, as name=value (position=0.5 age=60); others are in the
+    middle of their range, and project searches for them."""
     starts: int = 4
     """Noises that the search starts from, in each class."""
     truncation: float = 1.0
@@ -69,6 +72,15 @@ class Config:
             raise ConfigError("--what project needs a real slice", fix="--image FILE")
         if self.what == "interpolate" and self.through == "seeds" and self.count < 2:
             raise ConfigError(f"--count {self.count}: a walk needs two seeds")
+        self.numbers()
+
+    def numbers(self) -> dict[str, float]:
+        """``--at`` by name.
+
+        Raises:
+            ConfigError: If one is not of the form name=value, or stands twice.
+        """
+        return named_numbers("--at", self.at, "position=0.5 age=60")
 
 
 def main(config: Config) -> None:
@@ -86,6 +98,7 @@ def main(config: Config) -> None:
         draw_interpolate,
         draw_project,
     )
+    from medimg_gan.data.number import fixed_numbers
     from medimg_gan.synthesis import Generator, load_run
 
     generator = load_run(config.run, default_device(), config.weights)
@@ -95,6 +108,7 @@ def main(config: Config) -> None:
             fix=f"python scripts/translate.py --run {config.run} --data DIR --out DIR",
         )
     labels = _labels(config, generator)
+    fixed_numbers(generator.numbers, config.numbers())  # one never learnt is refused at once
     target = _target(config, generator, facts) if config.what == "project" else None
     run = runs.open_run(config.out, "explore", as_dict(noted), restart=config.restart)
     if config.what == "grid":

@@ -45,10 +45,10 @@ def draw_grid(
 ) -> dict[str, Any]:
     """A row of samples for each class, and their diversity; facts for the manifest."""
     knobs = Knobs(truncation=config.truncation)
-    noise = generator.draw_noise(max(config.count, FEWEST), config.seed)
+    noise, at = generator.draw_noise(max(config.count, FEWEST), config.seed), config.numbers()
     rows, diversity = [], {}
     for label in labels:
-        images = rendered(generator, noise, told(generator, [label] * len(noise)), knobs)
+        images = rendered(generator, noise, told(generator, [label] * len(noise), at), knobs)
         rows.append((label or "", images[: config.count]))
         diversity[label or "all"] = round(spread(images), 4)
     write_sheet(config.out / "grid.png", rows)
@@ -65,13 +65,14 @@ def draw_interpolate(
     if config.through == "classes":
         names = tuple(label for label in labels if label is not None)
         walks = {
-            f"seed {seed}": between_classes(generator, names, seed, config.frames)
+            f"seed {seed}": between_classes(generator, names, seed, config.frames, config.numbers())
             for seed in range(config.seed, config.seed + config.count)
         }
     else:
         seeds = tuple(range(config.seed, config.seed + config.count))
         walks = {
-            label or "": between_seeds(generator, label, seeds, config.frames) for label in labels
+            label or "": between_seeds(generator, label, seeds, config.frames, config.numbers())
+            for label in labels
         }
     length = len(next(iter(walks.values())))
     shown = spread_over(length, STRIP)
@@ -91,7 +92,7 @@ def draw_project(
     with progress("searching", 2 * config.steps, "steps") as ticker:
         found = project(
             generator, target, labels, steps=config.steps, starts=config.starts,
-            seed=config.seed, advance=ticker.advance,
+            seed=config.seed, at=config.numbers(), advance=ticker.advance,
         )  # fmt: skip
     difference = (found.image - target).clip(-1, 1)
     words = f"{found.label or ''} target, likeness, difference".strip()
@@ -99,7 +100,7 @@ def draw_project(
     with new_file(config.out / "noise.npy") as aside:
         np.save(aside, found.noise)
     say("\n".join(_verdict(found)))
-    names = ("label", "distance", "psnr", "own", "typical", "share")
+    names = ("label", "distance", "psnr", "own", "typical", "share", "numbers")
     figures = {name: getattr(found, name) for name in names}
     return {"projection": figures}
 
@@ -111,6 +112,8 @@ def _verdict(found: Projection) -> list[str]:
         f"  its own samples are found again to within {found.own:.3f}",
         f"  two of its samples are {found.typical:.3f} apart, typically",
     ]
+    if found.numbers:
+        words += ["  at " + ", ".join(f"{one} {v:.3g}" for one, v in found.numbers.items())]
     if found.share <= FOUND:
         return ["the generator makes this image", *words]
     if found.share <= NEAR:
@@ -127,7 +130,7 @@ def draw_directions(
     noise = generator.draw_noise(1, config.seed)
     heads = [f"{amount:+g}" for amount in AMOUNTS]
     for label in labels:
-        known, rows = told(generator, [label]), []
+        known, rows = told(generator, [label], config.numbers()), []
         for number in range(1, count + 1):
             strip = [
                 rendered(generator, noise, known, Knobs(moves=((number, amount),)))

@@ -69,7 +69,7 @@ def main(config: Config) -> None:
     from medimg_gan.apps.training import check_options, fit_gan, open_training, prepare_once
     from medimg_gan.recipes import RECIPES
 
-    check_options(config.recipe, config.set)
+    check_options(config.recipe, config.set, config.batch_size)
     conditional = RECIPES[config.recipe].conditional
     condition = condition_for(config.condition, config.recipe, conditional=conditional)
     fabric, run = open_training(config, "train-gan", folder)

@@ -40,6 +40,7 @@ from medimg_gan.engine.settings import Plan
 from medimg_gan.engine.watch import Watch, read_best
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.recipes import RECIPES, Recipe, Spec, TranslationRecipe
+from medimg_gan.recipes.game import GameConfig
 from medimg_gan.slices import spread_over
 
 if TYPE_CHECKING:
@@ -202,9 +203,11 @@ def translation_recipe(name: str) -> type[TranslationRecipe]:
     return entry
 
 
-def check_options(recipe: str, options: tuple[str, ...]) -> None:
-    """Refuse a wrong ``--set`` before any data are read."""
-    parse_options(RECIPES[recipe].Config, options, recipe)
+def check_options(recipe: str, options: tuple[str, ...], batch_size: int | None = None) -> None:
+    """Refuse a wrong ``--set``, or one that the batch size does not fit, before data are read."""
+    settings = parse_options(RECIPES[recipe].Config, options, recipe)
+    if batch_size is not None and isinstance(settings, GameConfig):
+        settings.refuse_batches_of(batch_size)
 
 
 def unit_of(modality: str, rows: Any) -> str:

@@ -103,7 +103,8 @@ def main(config: Config) -> None:
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
     middle = _middle(config)
     say_if_embedded(config.source)
-    from medimg_gan.apps.training import open_training, prepare_once, told_by_first
+    from medimg_gan.apps.processes import told_by_first
+    from medimg_gan.apps.training import open_training, prepare_once
     from medimg_gan.recipes import RECIPES
 
     conditional = RECIPES[config.recipe].conditional

@@ -48,6 +48,8 @@ MOST_DIGITS = 6
 """After the decimal point, that count as written by somebody."""
 FEWEST_PATIENTS = 5
 """Training patients of a column, or of a class, below which nothing is kept of it alone."""
+FAR = 3.0
+"""Times the range of all other values, that a value lies beyond them if it is no measurement."""
 UNITS = 5
 """Of the last digit that a column is written with, how many rounding takes together."""
 
@@ -69,8 +71,9 @@ def learn_numbers(
         classes: Class names.
 
     Raises:
-        DataError: If a column is unknown, is no number, or lacks values in slices that are used,
-            or does not vary over training slices, or is the user's own and of too few patients.
+        DataError: If a column is unknown, is no number, or lacks values in slices that are used
+            (or a code such as -999 in training slices), or does not vary over training slices, or
+            is the user's own and of too few patients.
     """
     used = (rows["split"] != "").to_numpy()
     if names == (AUTO,):
@@ -83,6 +86,8 @@ def learn_numbers(
     for name in names:
         values = _values(name, scans, rows)
         _refuse_missing(name, values[used], rows["scan"][used])
+        if name not in FACTS:
+            _refuse_codes(name, values[train], patients[train])
         rows[column_of(name)] = values
         groups = [train & (rows["label"] == label).to_numpy() for label in classes] or [train]
         fewest = 1 if name == POSITION else FEWEST_PATIENTS  # every patient has every position
@@ -165,6 +170,30 @@ def _refuse_missing(name: str, values: FloatArray, scans: pd.Series) -> None:
             fix="fill in the column of the table; or delete the rows without a value from "
             "index.csv, and give it as --data",
         )
+
+
+def _refuse_codes(name: str, values: FloatArray, patients: np.ndarray) -> None:
+    """Refuse a number that stands for "not known", such as -999.
+
+    That is one value at either end, of several patients, further from all others than
+    :data:`FAR` times their range. It would stretch the scale until real values look the same. A
+    column of two kinds, or of a kind and one more, has no range to measure by.
+    """
+    known = np.unique(values)
+    for code, others in ((known[0], known[1:]), (known[-1], known[:-1])):
+        if len(others) < 3 or np.abs(others - code).min() <= FAR * np.ptp(others):
+            continue
+        whose = len(np.unique(patients[values == code]))
+        if whose > 1:  # one patient's own value is not shown, and may be true
+            raise DataError(
+                f"--condition {name}: {code:g} looks like a code for a missing value",
+                observed=f"{whose} training patients ({int((values == code).sum())} of "
+                f"{len(values)} slices) have it; no other value lies nearer than {FAR:g} times "
+                "the range of all others",
+                cause="some programs write -999, 0 or 9999 where nothing was measured",
+                fix="fill in what was measured; or delete these rows from index.csv, and give it "
+                "as --data. If the value is true, condition on its logarithm or rank instead",
+            )
 
 
 def _least_step(name: str, values: FloatArray, patients: np.ndarray) -> float:

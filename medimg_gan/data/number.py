@@ -43,8 +43,17 @@ class Number:
 
     def standardised(self, values: FloatArray) -> FloatArray:
         """Values in the column's own unit -> float32, linear, bounded by ``FURTHEST``."""
-        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
-        return np.clip((values - middle) / half, -FURTHEST, FURTHEST).astype(np.float32)
+        half = (self.high - self.low) / 2
+        return np.clip((values - self.middle) / half, -FURTHEST, FURTHEST).astype(np.float32)
+
+    @property
+    def middle(self) -> float:
+        """The middle of the range, standardised to 0."""
+        return (self.low + self.high) / 2
+
+    def restored(self, values: FloatArray) -> FloatArray:
+        """Standardised values -> the column's own unit; the inverse of :meth:`standardised`."""
+        return self.middle + values * (self.high - self.low) / 2
 
     def drawn(self, label: int, uniform: FloatArray) -> FloatArray:
         """Values in the column's own unit, as frequent as in the training slices of a class.
@@ -61,6 +70,21 @@ def standardised(numbers: tuple[Number, ...], values: FloatArray) -> FloatArray:
     """(N, K) values in the columns' own units -> (N, K) float32 as networks take them."""
     columns = [number.standardised(values[:, place]) for place, number in enumerate(numbers)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0), np.float32)
+
+
+def fixed_numbers(numbers: tuple[Number, ...], fixed: Mapping[str, float]) -> FloatArray:
+    """(K,) float32 as networks take them: those fixed, the others in the middle of their range.
+
+    Args:
+        numbers: K of them.
+        fixed: Name -> value, in the column's own unit.
+
+    Raises:
+        ConfigError: If a fixed name is unknown, or its value outside the training's range.
+    """
+    _refuse_unlearnt(numbers, fixed)
+    values = [one.standardised(np.array(fixed.get(one.name, one.middle))) for one in numbers]
+    return np.array(values, np.float32)
 
 
 def draw_numbers(

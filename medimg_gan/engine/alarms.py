@@ -30,6 +30,9 @@ LEAST_DISTANCE = 0.5
 """Typical distance of samples to training slices over that of held-out slices."""
 MOST_COPIES = 0.1
 """Share of samples that may be far nearer to a training slice than held-out slices are."""
+MOST_DUPLICATES = 5
+"""Samples of one look that may be nearer to another than any two training slices are. Samples that
+are as varied as training slices, and as many, have more with a chance of (1 / 2)^6."""
 
 History = Mapping[str, Sequence[float]]
 """Figure -> its finite values so far, oldest first."""
@@ -188,6 +191,16 @@ def _memorisation(history: History) -> str | None:
     )
 
 
+def _duplicates(history: History) -> str | None:
+    found = history.get("live/duplicates", (0.0,))[-1]
+    if found <= MOST_DUPLICATES:
+        return None
+    return (
+        f"{found:.0f} samples of one look are nearer to another than any two different training "
+        f"slices are (alarm above {MOST_DUPLICATES})"
+    )
+
+
 RULES = (
     Rule(
         "mode collapse",
@@ -196,6 +209,15 @@ RULES = (
         "the generator ignores its noise: a few images are enough to please the critic",
         "look at samples/; train with the recipe cgan, whose pairing resists collapse, or with a "
         "stronger penalty or a lower learning rate (--set NAME=VALUE; a wrong name lists all)",
+    ),
+    Rule(
+        "duplicates",
+        ("live/duplicates",),
+        _duplicates,
+        "the generator comes back to some images again and again: too few patients for so long a "
+        "training",
+        "count them with evaluate.py --copies; stop earlier (--patience 5), add patients, or show "
+        "the critic several images at once (--set pack=2 or minibatch=deviation)",
     ),
     Rule(
         "critic overfitting",

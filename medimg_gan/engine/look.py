@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medimg_gan.metrics.diversity import distances_to_peers
 from medimg_gan.metrics.images import LIVE, PIXELS, ImageSet, Score, compare
-from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
+from medimg_gan.metrics.neighbours import COPY_QUANTILE, closest_real, distances_to_earlier, nearest
 from medimg_gan.recipes.base import NoiseRecipe, device_of
 from medimg_gan.slices import middle_slice, spread_over
 
@@ -28,6 +28,8 @@ SEARCHED_SIDE = 64
 """Neighbours are sought among slices of at most this side, where copies show as well."""
 SHOWN = 8
 """Columns of the strip of neighbours."""
+TWINS = 4
+"""Samples of each held-out slice's condition among which duplicates are sought."""
 FEWEST_OF_CLASS = 4
 """Images below which a class has no diversity of its own."""
 
@@ -87,6 +89,7 @@ class Looker:
         if alike is not None and usual is not None and usual < 1:
             found["live/variety"] = (1 - alike) / (1 - usual)
         found |= self._diversity(made, again)
+        found |= self._duplicates(recipe, np.concatenate([made, again]))
         if self.reference.unseen:
             found |= self._nearness(made) | self._critic(recipe)
         return found
@@ -101,9 +104,12 @@ class Looker:
         return {name: torch.from_numpy(row).float() for name, row in rows.items()}
 
     @torch.no_grad()
-    def _sampled(self, recipe: NoiseRecipe) -> tuple[FloatArray, FloatArray]:
-        """Two samples for every held-out slice, of its condition, from different noise."""
-        random = torch.Generator().manual_seed(self.seed)
+    def _sampled(self, recipe: NoiseRecipe, turn: int = 0) -> tuple[FloatArray, FloatArray]:
+        """Two samples for every held-out slice, of its condition, from different noise.
+
+        Other turns have other noise.
+        """
+        random = torch.Generator().manual_seed(self.seed + turn)
         count = len(self.labels)
         noise = torch.randn(2, count, recipe.latent, generator=random).to(device_of(recipe))
         one, other = (
@@ -158,6 +164,24 @@ class Looker:
         for label, part in parts.items() if self.classes else ():
             found[f"live/diversity/{self.classes[label]}"] = part
         return found
+
+    @cached_property
+    def _closest_real(self) -> float:
+        """Distance of the two training slices that are most alike and yet two."""
+        return closest_real(self.reference.searched)
+
+    def _duplicates(self, recipe: NoiseRecipe, made: FloatArray) -> dict[str, float]:
+        """How many samples are nearer to another than any two training slices are.
+
+        A generator that mostly varies but often comes back to the same images shows here, and not
+        in mean distances. Of samples alike to real slices, as many pairs as among these would hold
+        less than one such; so no more samples are looked at than there are training slices.
+        """
+        more = [self._sampled(recipe, turn) for turn in range(1, TWINS // 2)]
+        every = shrunk(np.concatenate([made, *(one for pair in more for one in pair)]))
+        every = every[: len(self.reference.searched)]
+        earlier = distances_to_earlier(every)
+        return {"live/duplicates": float((earlier < self._closest_real).sum())}
 
     @cached_property
     def _usual(self) -> FloatArray:

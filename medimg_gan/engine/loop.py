@@ -139,10 +139,10 @@ class Engine:
             if self.step % phase.every == 0:
                 self.run_phase(phase)
         agree_on_buffers(self.fabric, self.recipe)
-        batch_size = self.plan.batch_size * self.fabric.world_size
-        half_life = self.recipe.ema_half_life(batch_size)
-        self._update_average(ema.decay(batch_size, half_life, self.images_seen))
-        self.images_seen += batch_size
+        images = self.recipe.images_per_step
+        half_life = self.recipe.ema_half_life(images)
+        self._update_average(ema.decay(images, half_life, self.images_seen))
+        self.images_seen += images
         self.step += 1
 
     def run_phase(self, phase: Phase) -> None:
@@ -245,7 +245,7 @@ class Engine:
         ticker.note(" ".join(f"{name} {value:.3g}" for name, value in losses))
         if self.tracker is not None:
             speed = self.speed.take(self.step)
-            images = speed * self.plan.batch_size * self.fabric.world_size
+            images = speed * self.recipe.images_per_step
             figures |= learning_rates(self.networks)
             figures |= {"speed/steps_per_second": speed, "speed/images_per_second": images}
             figures |= {"speed/elapsed_seconds": self.clock.elapsed}

@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from medimg_gan.data.number import fixed_numbers
 from medimg_gan.recipes.base import device_of
-from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
+from medimg_gan.recipes.knobs import AT_REST, Knobs, TurnedKnobs
 from medimg_gan.synthesis import CHUNK
 
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
     from medimg_gan.types import Batch, FloatArray
 
+MIDDLE: Mapping[str, float] = MappingProxyType({})
+"""No number named: all in the middle of their range."""
 
-def told(generator: Generator, labels: Sequence[str | None]) -> Batch:
+
+def told(
+    generator: Generator, labels: Sequence[str | None], at: Mapping[str, float] = MIDDLE
+) -> Batch:
     """What a recipe is to be told to make images of these classes, on the generator's device.
-
-    Numbers that it was also conditioned on (a slice's position, say) are in the middle of their
-    range.
 
     Args:
         generator: Trained.
         labels: A class for each image; None for each where the generator knows none.
+        at: Numbers that it was also conditioned on (a slice's position, say), name -> value in the
+            column's own unit; those not named are in the middle of their range.
 
     Raises:
         LabelError: If a class is unknown.
+        ConfigError: If a number is unknown, or was never so in training.
     """
+    values = torch.from_numpy(fixed_numbers(generator.numbers, at))
     numbers = [0 if label is None else generator.class_number(label) for label in labels]
-    spec, device = generator.recipe.spec, device_of(generator.recipe)
+    device = device_of(generator.recipe)
     return {
         "label": torch.tensor(numbers, dtype=torch.int64, device=device),
-        "numbers": torch.zeros(len(labels), len(spec.numbers), device=device),
+        "numbers": values.to(device).repeat(len(labels), 1),
     }
 
 
@@ -54,11 +62,11 @@ def rendered(
     Returns:
         float32 (N, C, size, size) in [-1, 1].
     """
-    recipe, images = generator.recipe, []
+    turned, images = TurnedKnobs(generator.recipe, knobs), []
     for start in range(0, len(noise), CHUNK):
         rows = slice(start, start + CHUNK)
         some = {name: values[rows] for name, values in conditions.items()}
-        made = sample_with(recipe, some, noise[rows].to(device_of(recipe)), knobs)
+        made = turned.sample(some, noise[rows].to(device_of(generator.recipe)))
         images.append(made.clamp(-1, 1).float().cpu().numpy())
     return np.concatenate(images)
 

@@ -1,15 +1,16 @@
 """Which noise makes an image most like a given one? The answer, and whether it is a likeness.
 
 Noise is optimised from several starts (Abdal 2019 does so with styles; noise is what samples are
-drawn from, so nothing is found here that the generator would not make by itself). Whether a
+drawn from, so nothing is found here that the generator would not make by itself), and with it the
+numbers that images are conditioned on, within the range that training saw. Whether a
 likeness is one is judged beside images that the generator certainly reaches: its own samples,
 searched for in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medimg_gan.latent.conditions import rendered, told
+from medimg_gan.latent.conditions import MIDDLE, rendered, told
 from medimg_gan.metrics.diversity import distances_among
 from medimg_gan.recipes.base import device_of
 
@@ -48,6 +49,7 @@ class Projection:
         distance: Root-mean-square pixel distance of the target.
         own: The largest such distance of the generator's own samples, searched for alike.
         typical: The median distance of two samples of the class.
+        numbers: What the likeness is conditioned on besides its class, in the columns' own units.
     """
 
     label: str | None
@@ -56,6 +58,7 @@ class Projection:
     distance: float
     own: float
     typical: float
+    numbers: dict[str, float] = field(default_factory=dict)
 
     @property
     def psnr(self) -> float:
@@ -77,6 +80,7 @@ def project(
     steps: int,
     starts: int,
     seed: int = 0,
+    at: Mapping[str, float] = MIDDLE,
     advance: Callable[[], None] = lambda: None,
 ) -> Projection:
     """Search for the image that is most like ``target``.
@@ -88,21 +92,24 @@ def project(
         steps: Of the optimiser.
         starts: Noises to start from, in each class.
         seed: Of the noises; equal seeds give equal results.
+        at: Numbers that are known, as for :func:`told`; the others are searched for.
         advance: Called after every step: 2 * ``steps`` times.
 
     Raises:
         LabelError: If a class is unknown.
     """
-    search = _Search(generator, steps, starts, seed, advance)
+    search = _Search(generator, steps, starts, seed, at, advance)
     targets = torch.from_numpy(np.repeat(target[None], len(labels), axis=0))
-    noise, images = search.run(targets, labels)
+    noise, numbers, images = search.run(targets, labels)
     distances = _distance(images, targets)
     best = int(distances.argmin())
     label = labels[best]
     peers = generator.draw_noise(PEERS + OWN, seed + 1)
-    samples = rendered(generator, peers, told(generator, [label] * len(peers)))
+    known = told(generator, [label] * len(peers), at)
+    known["numbers"] = numbers[best].to(known["numbers"]).repeat(len(peers), 1)
+    samples = rendered(generator, peers, known)
     own = torch.from_numpy(samples[PEERS:])
-    _, again = search.run(own, (label,) * OWN)
+    _, _, again = search.run(own, (label,) * OWN)
     return Projection(
         label=label,
         noise=noise[best].numpy(),
@@ -110,6 +117,10 @@ def project(
         distance=float(distances[best]),
         own=float(_distance(again, own).max()),
         typical=float(np.median(distances_among(samples[:PEERS]))),
+        numbers={
+            one.name: float(one.restored(value))
+            for one, value in zip(generator.numbers, numbers[best].numpy(), strict=True)
+        },
     )
 
 
@@ -121,43 +132,65 @@ class _Search:
     steps: int
     starts: int
     seed: int
+    at: Mapping[str, float]
     advance: Callable[[], None]
 
-    def run(self, targets: Tensor, labels: tuple[str | None, ...]) -> tuple[Tensor, Tensor]:
-        """The best noise (M, latent) for targets (M, C, H, W), each of its class, and its images.
+    def run(self, targets: Tensor, labels: tuple[str | None, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """The best noise (M, latent) and numbers (M, K) for targets (M, C, H, W), and its images.
 
-        All targets and starts are optimised as one batch.
+        Each target is of its class. All targets and starts are optimised as one batch.
         """
         recipe = self.generator.recipe
-        noise = torch.cat([self._begin(*pair) for pair in zip(targets, labels, strict=True)]).to(
-            device_of(recipe)
-        )
+        begun = [self._begin(*pair) for pair in zip(targets, labels, strict=True)]
+        noise = torch.cat([one for one, _ in begun]).to(device_of(recipe))
+        numbers = torch.cat([one for _, one in begun]).to(device_of(recipe))
         wanted = targets.repeat_interleave(self.starts, dim=0).to(noise)
-        known = told(self.generator, [one for one in labels for _ in range(self.starts)])
-        noise.requires_grad_(True)
-        adam = torch.optim.Adam([noise], RATE, (0.9, 0.99))
+        known = told(self.generator, [one for one in labels for _ in range(self.starts)], self.at)
+        known["numbers"] = numbers
+        free = self._free.to(noise)
+        searched = [noise, *([numbers] if free.any() else [])]
+        for one in searched:
+            one.requires_grad_(True)
+        adam = torch.optim.Adam(searched, RATE, (0.9, 0.99))
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps)
         length = recipe.latent**0.5
         for _ in range(self.steps):
             loss = unlikeness(recipe.sample_like(known, noise), wanted)
             adam.zero_grad()
             loss.sum().backward()
+            if numbers.grad is not None:
+                numbers.grad *= free
             adam.step()
             decay.step()
             with torch.no_grad():  # back to the sphere that normal noise lies near
                 noise.mul_(length / noise.norm(dim=1, keepdim=True))
+                numbers.clamp_(-1, 1)  # where training slices are
             self.advance()
-        found = torch.from_numpy(rendered(self.generator, noise.detach(), known))
+        noise, numbers = noise.detach(), numbers.detach()
+        found = torch.from_numpy(rendered(self.generator, noise, known | {"numbers": numbers}))
         best = unlikeness(found, wanted.cpu()).view(-1, self.starts).argmin(dim=1)
         rows = torch.arange(len(targets)) * self.starts + best
-        return noise.detach().cpu()[rows], found[rows]
+        return noise.cpu()[rows], numbers.cpu()[rows], found[rows]
 
-    def _begin(self, target: Tensor, label: str | None) -> Tensor:
-        """The ``starts`` best of many noises."""
+    @property
+    def _free(self) -> Tensor:
+        """(K,) whether each number is searched for."""
+        return torch.tensor(
+            [one.name not in self.at for one in self.generator.numbers], dtype=torch.bool
+        )
+
+    def _begin(self, target: Tensor, label: str | None) -> tuple[Tensor, Tensor]:
+        """The ``starts`` best of many noises, and of numbers drawn with them."""
         noise = self.generator.draw_noise(CANDIDATES, self.seed)
-        images = rendered(self.generator, noise, told(self.generator, [label] * CANDIDATES))
+        known = told(self.generator, [label] * CANDIDATES, self.at)
+        random = torch.Generator().manual_seed(self.seed)
+        drawn = 2 * torch.rand(known["numbers"].shape, generator=random) - 1
+        numbers = torch.where(self._free, drawn, known["numbers"].cpu())
+        known["numbers"] = numbers.to(known["numbers"])
+        images = rendered(self.generator, noise, known)
         found = unlikeness(torch.from_numpy(images), target.expand(CANDIDATES, -1, -1, -1))
-        return noise[found.argsort()[: self.starts]]
+        best = found.argsort()[: self.starts]
+        return noise[best], numbers[best]
 
 
 def unlikeness(images: Tensor, wanted: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from medimg_gan.latent.conditions import rendered, told
+from medimg_gan.latent.conditions import MIDDLE, rendered, told
 from medimg_gan.recipes.base import device_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def slerp(first: Tensor, last: Tensor, share: Tensor) -> Tensor:
 
 
 def between_seeds(
-    generator: Generator, label: str | None, seeds: tuple[int, ...], frames: int
+    generator: Generator,
+    label: str | None,
+    seeds: tuple[int, ...],
+    frames: int,
+    at: Mapping[str, float] = MIDDLE,
 ) -> FloatArray:
     """From each seed's first slice to the next one's.
 
@@ -53,6 +58,7 @@ def between_seeds(
         label: Class; None where there are none.
         seeds: Two or more.
         frames: Steps between two of them.
+        at: Numbers, as for :func:`told`.
 
     Returns:
         ((len(seeds) - 1) * frames + 1, C, size, size) in [-1, 1].
@@ -64,12 +70,16 @@ def between_seeds(
     share = torch.arange(frames) / frames
     legs = [slerp(*pair, share) for pair in itertools.pairwise(stops)]
     noise = torch.cat([*legs, stops[-1][None]])
-    return rendered(generator, noise, told(generator, [label] * len(noise)))
+    return rendered(generator, noise, told(generator, [label] * len(noise), at))
 
 
 @torch.inference_mode()
 def between_classes(
-    generator: Generator, classes: tuple[str, ...], seed: int, frames: int
+    generator: Generator,
+    classes: tuple[str, ...],
+    seed: int,
+    frames: int,
+    at: Mapping[str, float] = MIDDLE,
 ) -> FloatArray:
     """From class to class with the same noise: the styles are mixed (Karras 2019, appendix B).
 
@@ -78,6 +88,7 @@ def between_classes(
         classes: Two or more.
         seed: Of the noise.
         frames: Steps between two of them.
+        at: Numbers, as for :func:`told`.
 
     Returns:
         ((len(classes) - 1) * frames + 1, C, size, size) in [-1, 1].
@@ -87,7 +98,7 @@ def between_classes(
     """
     noise = generator.draw_noise(1, seed).expand(len(classes), -1)
     recipe = generator.recipe
-    styles = recipe.style_like(told(generator, list(classes)), noise.to(device_of(recipe)))
+    styles = recipe.style_like(told(generator, list(classes), at), noise.to(device_of(recipe)))
     share = (torch.arange(frames) / frames).view(-1, *[1] * (styles.ndim - 1)).to(styles)
     legs = [torch.lerp(*pair, share) for pair in itertools.pairwise(styles)]
     images = recipe.from_style(torch.cat([*legs, styles[-1:]]))

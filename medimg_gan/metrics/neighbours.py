@@ -100,9 +100,17 @@ def duplicate_check(synthetic: FloatArray, real: FloatArray) -> DuplicateCheck:
         synthetic: (N, C, H, W) in [-1, 1], N at least 2.
         real: (M, C, H, W), M at least 2.
     """
-    made, control = distances_to_earlier(synthetic), distances_to_earlier(real)
-    limit = float(control[control > SAME].min(initial=np.inf))
+    made, limit = distances_to_earlier(synthetic), closest_real(real)
     return DuplicateCheck(len(made), int((made < limit).sum()), float(made.min()), limit)
+
+
+def closest_real(images: FloatArray) -> float:
+    """Root-mean-square distance of the two images (N, C, H, W) most alike; inf without any.
+
+    Images that are one picture twice do not count.
+    """
+    distances = distances_to_earlier(images)
+    return float(distances[distances > SAME].min(initial=np.inf))
 
 
 def distances_to_earlier(images: FloatArray) -> FloatArray:

@@ -109,6 +109,20 @@ class GameConfig(AugmentConfig):
                 fix="--set gamma=0.5, or spectral_norm=True minibatch=none, or --recipe wgan-gp",
             )
 
+    def refuse_batches_of(self, count: int) -> None:
+        """Refuse batches of ``count`` images that are no whole packs.
+
+        Raises:
+            ConfigError: If ``pack`` does not divide the batch size.
+        """
+        if count % self.pack:
+            raise ConfigError(
+                f"--set pack={self.pack}: does not divide the batch size",
+                observed=f"found a batch of {count} images",
+                fix=f"--batch-size {max(self.pack, count // self.pack * self.pack)}, "
+                "or another pack",
+            )
+
 
 class GameRecipe(AugmentedRecipe, ConditionalRecipe):
     """A conditional GAN whose critic gives a :class:`Judgement`; the default game is R3GAN's.
@@ -182,8 +196,10 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
         batch = self._in_packs(batch)
         claim = self._packed(self._condition(batch))
         of_fake = self._judgement(self._seen(self._fake(batch)), claim)
-        with torch.no_grad():
-            of_real = self._judgement(self._seen(self._real(batch)), claim)
+        of_real = of_fake  # a stand-in that neither term below looks at
+        if self.game.paired or self.config.feature_matching:
+            with torch.no_grad():
+                of_real = self._judgement(self._seen(self._real(batch)), claim)
         terms = {"generator/loss": (1.0, self.game.generator(of_fake.scores, of_real.scores))}
         if self.config.feature_matching:
             distance = losses.feature_distance(of_fake.features, of_real.features)
@@ -250,13 +266,8 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
         Raises:
             ConfigError: If ``pack`` does not divide the batch size.
         """
-        pack, count = self.config.pack, len(batch["image"])
-        if count % pack:
-            raise ConfigError(
-                f"--set pack={pack}: does not divide the batch size",
-                observed=f"found a batch of {count} images",
-                fix=f"--batch-size {max(pack, count // pack * pack)}, or another pack",
-            )
+        pack = self.config.pack
+        self.config.refuse_batches_of(len(batch["image"]))
         if pack == 1 or not self.spec.classes:
             return batch
         order = batch["label"].argsort(stable=True)

@@ -102,27 +102,67 @@ def factorised(weights: Tensor) -> tuple[Tensor, Tensor]:
     return vectors * largest.sign(), values.flip(0).clamp(min=0).sqrt()
 
 
-def sample_with(recipe: NoiseRecipe, told: Batch, noise: Tensor, knobs: Knobs) -> Tensor:
-    """Images (N, C, H, W) of ``noise``, under the conditions told, with the knobs turned.
+class TurnedKnobs:
+    """A trained generator with its knobs turned.
 
-    With the knobs at rest these are exactly ``recipe.sample_like``'s.
+    What they need is worked out once, for any number of batches: weights must not change meanwhile.
 
     Args:
         recipe: Trained.
-        told: ``label`` (N,) and ``numbers`` (N, K), as far as the recipe knows them.
-        noise: (N, latent).
         knobs: Truncation (Karras 2019, appendix B), then moves.
 
     Raises:
         ConfigError: If there is no direction of a number.
     """
-    if knobs == AT_REST:
-        return recipe.sample_like(told, noise)
-    of, shift = _shift(recipe, knobs)
-    style = recipe.style_like(told, noise + shift if of == "noise" else noise)
-    if knobs.truncation != 1:
-        style = torch.lerp(_centre(recipe, told, noise), style, knobs.truncation)
-    return recipe.from_style(style + shift if of == "style" else style)
+
+    def __init__(self, recipe: NoiseRecipe, knobs: Knobs) -> None:
+        self.recipe, self.knobs = recipe, knobs
+        self._of, self._shift = _shift(recipe, knobs)
+        self._centres: dict[tuple[float, ...], Tensor] = {}
+
+    def sample(self, told: Batch, noise: Tensor) -> Tensor:
+        """Images (N, C, H, W) of ``noise``, under the conditions told.
+
+        With the knobs at rest these are exactly ``recipe.sample_like``'s.
+
+        Args:
+            told: ``label`` (N,) and ``numbers`` (N, K), as far as the recipe knows them.
+            noise: (N, latent).
+        """
+        if self.knobs == AT_REST:
+            return self.recipe.sample_like(told, noise)
+        style = self.recipe.style_like(told, noise + self._shift if self._of == "noise" else noise)
+        if self.knobs.truncation != 1:
+            style = torch.lerp(self._centre(told, noise), style, self.knobs.truncation)
+        return self.recipe.from_style(style + self._shift if self._of == "style" else style)
+
+    def _centre(self, told: Batch, noise: Tensor) -> Tensor:
+        """The mean style (N, ...) of each condition, over noise that is always the same."""
+        known = {name: told[name] for name in ("label", "numbers") if name in told}
+        if not self.recipe.conditional:
+            known = {}
+        rows: list[tuple[float, ...]] = [()] * len(noise)
+        if known:
+            columns = [values.float().view(len(noise), -1) for values in known.values()]
+            rows = [tuple(row) for row in torch.cat(columns, dim=1).tolist()]
+        for place, row in enumerate(rows):
+            if row not in self._centres:
+                one = {name: values[place : place + 1] for name, values in known.items()}
+                self._centres[row] = self._centre_of(one, noise.device)
+        return torch.stack([self._centres[row] for row in rows])
+
+    def _centre_of(self, told: Batch, device: torch.device) -> Tensor:
+        """The mean style of one condition, or of none; ``told`` is of one image."""
+        many = _fixed_noise(self.recipe, device)
+        if self.recipe.conditional and self.recipe.spec.numbers:
+            many = torch.cat([many[:CENTRE_PAIRS], -many[:CENTRE_PAIRS]])
+        alike = {name: values.expand(len(many), *values.shape[1:]) for name, values in told.items()}
+        return self.recipe.style_like(alike, many).mean(dim=0)
+
+
+def sample_with(recipe: NoiseRecipe, told: Batch, noise: Tensor, knobs: Knobs) -> Tensor:
+    """Images of one batch: :meth:`TurnedKnobs.sample`."""
+    return TurnedKnobs(recipe, knobs).sample(told, noise)
 
 
 def _shift(recipe: NoiseRecipe, knobs: Knobs) -> tuple[str, Tensor]:
@@ -143,27 +183,6 @@ def _shift(recipe: NoiseRecipe, knobs: Knobs) -> tuple[str, Tensor]:
             )
         shift += amount * directions.unit * directions.vectors[number - 1]
     return directions.of, shift
-
-
-def _centre(recipe: NoiseRecipe, told: Batch, noise: Tensor) -> Tensor:
-    """The mean style (N, ...) of each condition, over noise that is always the same."""
-    many = _fixed_noise(recipe, noise.device)
-    if recipe.conditional and recipe.spec.numbers:
-        many = torch.cat([many[:CENTRE_PAIRS], -many[:CENTRE_PAIRS]])
-    known = {name: told[name] for name in ("label", "numbers") if name in told}
-    if not recipe.conditional or not known:
-        mean = recipe.style_like({}, many).mean(dim=0, keepdim=True)
-        return mean.expand(len(noise), *mean.shape[1:])
-    rows = torch.cat([values.float().view(len(noise), -1) for values in known.values()], dim=1)
-    _, which = rows.unique(dim=0, return_inverse=True)
-    centres = []
-    for number in range(int(which.max()) + 1):
-        row = int((which == number).nonzero()[0])
-        alike = {
-            name: values[row].expand(len(many), *values.shape[1:]) for name, values in known.items()
-        }
-        centres.append(recipe.style_like(alike, many).mean(dim=0))
-    return torch.stack(centres)[which]
 
 
 def _fixed_noise(recipe: NoiseRecipe, device: torch.device) -> Tensor:

@@ -19,7 +19,7 @@ from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Scale
 from medimg_gan.recipes import NoiseRecipe
 from medimg_gan.recipes.base import device_of
-from medimg_gan.recipes.knobs import AT_REST, Knobs, sample_with
+from medimg_gan.recipes.knobs import AT_REST, Knobs, TurnedKnobs
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
@@ -96,9 +96,11 @@ class Generator:
         labels = self.draw_labels(count, label, seed)
         values = draw_numbers(self.numbers, labels, seed, numbers)
         told = standardised(self.numbers, values)
-        noise = self.draw_noise(count, seed)
+        noise, turned = self.draw_noise(count, seed), TurnedKnobs(self.recipe, knobs)
         chunks = [
-            self._images(labels[start:][:CHUNK], told[start:][:CHUNK], noise[start:][:CHUNK], knobs)
+            self._images(
+                turned, labels[start:][:CHUNK], told[start:][:CHUNK], noise[start:][:CHUNK]
+            )
             for start in range(0, count, CHUNK)
         ]
         spec = self.recipe.spec
@@ -147,14 +149,14 @@ class Generator:
 
     @torch.inference_mode()
     def _images(
-        self, labels: np.ndarray, numbers: FloatArray, noise: Tensor, knobs: Knobs
+        self, turned: TurnedKnobs, labels: np.ndarray, numbers: FloatArray, noise: Tensor
     ) -> FloatArray:
         device = device_of(self.recipe)
         told = {
             "label": torch.from_numpy(labels.astype(np.int64)).to(device),
             "numbers": torch.from_numpy(numbers).to(device),
         }
-        images = sample_with(self.recipe, told, noise.to(device), knobs)
+        images = turned.sample(told, noise.to(device))
         return images.clamp(-1, 1).float().cpu().numpy()
 
     def as_volume(self, image: FloatArray) -> Volume:

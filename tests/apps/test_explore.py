@@ -147,3 +147,16 @@ def test_synthesize_turns_the_knobs_and_notes_them(place, capsys):
     assert stop.value.code == 2
     assert "has 8" in capsys.readouterr().err
     assert not (place / "far").exists()
+
+
+def test_at_asks_for_a_number_and_one_never_learnt_is_refused(place, capsys):
+    numbers = [{"name": "position", "low": 0.0, "high": 1.0, "deciles": [[0.5] * 11] * 2,
+                "whole": False}]  # fmt: skip
+    write_run(place / "gan", spec={**FACTS["spec"], "numbers": ["position"]}, numbers=numbers)
+    assert "expected name=value" in stopped(capsys, "--at", "position")
+    assert "0 to 1" in stopped(capsys, "--at", "position=7")
+    grids = []
+    for value in ("0", "1"):
+        explore("--count", "1", "--at", f"position={value}", "--restart")
+        grids.append((place / "out/grid.png").read_bytes())
+    assert grids[0] != grids[1]

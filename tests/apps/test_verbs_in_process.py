@@ -252,3 +252,9 @@ def test_a_wrong_setting_leaves_no_run(place, capsys, wrong):
         train("--run", "runs/wrong", "--set", *wrong.split())
     assert stop.value.code == 2
     assert not (place / "runs/wrong").exists()
+
+
+def test_a_pack_that_does_not_fit_the_batch_is_refused_before_data_are_read(tmp_path, capsys):
+    words = ["--data", str(tmp_path), "--steps", "1", "--batch-size", "16"]
+    message = stopped("train-gan", [*words, "--set", "pack=3"], capsys)
+    assert "--batch-size 15" in message

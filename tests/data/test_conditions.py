@@ -228,3 +228,22 @@ def test_numbers_that_were_never_learnt_are_refused(at, said):
 def test_deciles_of_one_class_do_for_no_classes():
     alone = replace(AGE, deciles=AGE.deciles[:1])
     assert draw_numbers((alone,), np.zeros(3, int), 0).max() <= 50
+
+
+@pytest.mark.parametrize("code", ["-999", "9999"])
+def test_a_code_for_a_missing_value_is_named_and_counted(code):
+    message = refusal("age", scans=volumes((code, "55", "80", "99", "5"), ("22", code, "79")))
+    assert f"--condition age: {code} looks like a code" in message
+    assert f"2 training patients ({2 * SLICES} of {6 * SLICES} slices)" in message
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        ("-999", "55", "80", "99", "5", "22", "57", "79"),  # one patient's own: not shown
+        ("0", "0", "30", "99", "75", "82", "77", "79"),  # far, but not beyond belief
+        ("0", "0", "100", "0", "100", "0", "100", "100"),  # two kinds
+    ],
+)
+def test_values_that_may_be_true_are_not_called_codes(ages):
+    learnt("age", scans=volumes(ages[:5], ages[5:]))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from medimg_gan.errors import LabelError
+from medimg_gan.data.number import Number
+from medimg_gan.errors import ConfigError, LabelError
 from medimg_gan.latent import (
     Knobs,
     between_classes,
@@ -84,6 +85,47 @@ def test_a_sample_of_its_own_is_found_again_with_its_class(generator):
     noise = torch.from_numpy(found.noise)[None]
     again = rendered(generator, noise, told(generator, ["b"]))[0]
     np.testing.assert_allclose(again, found.image, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def numbered() -> Generator:
+    """Its images are bright by the first number, and dark by the second."""
+    numbers = (
+        Number("position", 0, 1, (tuple(np.linspace(0, 1, 11)),)),
+        Number("age", 20, 80, (tuple(np.linspace(20, 80, 11)),)),
+    )
+    torch.manual_seed(0)
+    recipe = Cgan(CganConfig(latent=4, width=4, widest=8), Spec(1, 32, numbers=("position", "age")))
+    own = recipe.generator.forward
+
+    def forward(noise, condition):
+        position, age = recipe.told[:, :, None, None].split(1, dim=1)
+        return own(noise, condition) + (position - 0.5 * age) / 2
+
+    def as_condition(each, label, numbers):
+        recipe.told = numbers
+        return type(recipe)._as_condition(recipe, each, label, numbers)
+
+    recipe._as_condition, recipe.generator.forward = as_condition, forward
+    recipe.eval().requires_grad_(False)
+    return Generator(recipe, (), (), "mri", "signal", Scale(0.0, 500.0), 2.0, numbers=numbers)
+
+
+def test_numbers_are_told_in_their_own_unit_and_else_in_the_middle(numbered):
+    assert told(numbered, [None] * 2, {"age": 65.0})["numbers"].tolist() == [[0, 0.5]] * 2
+    with pytest.raises(ConfigError, match="20 to 80"):
+        told(numbered, [None], {"age": 200.0})
+
+
+def test_a_likeness_finds_the_numbers_too_unless_they_are_given(numbered):
+    known = told(numbered, [None], {"position": 0.9, "age": 35.0})
+    target = rendered(numbered, numbered.draw_noise(1, 4), known)[0]
+    found = project(numbered, target, (None,), steps=60, starts=2, at={"age": 35.0})
+    assert found.numbers["age"] == pytest.approx(35)
+    assert found.numbers["position"] == pytest.approx(0.9, abs=0.15)
+    elsewhere = project(numbered, target, (None,), steps=20, starts=1, at={"position": 0.1})
+    assert elsewhere.numbers["position"] == pytest.approx(0.1)
+    assert elsewhere.distance > found.distance
 
 
 def test_what_the_generator_cannot_make_is_said_so_and_twice_alike(generator):

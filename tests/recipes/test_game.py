@@ -147,6 +147,15 @@ def test_remedies_that_are_off_cost_nothing():
     assert [phase.name for phase in tiny(gamma=0.0).phases()] == ["critic", "generator"]
 
 
+@pytest.mark.parametrize("loss", losses.GAMES)
+def test_the_generator_asks_for_real_scores_only_where_a_term_needs_them(loss):
+    for weight in (0.0, 1.0):
+        recipe, calls = tiny(loss=loss, feature_matching=weight), []
+        recipe.critic.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        recipe.generator_loss(batch())
+        assert len(calls) == (2 if weight or loss == "relativistic" else 1)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

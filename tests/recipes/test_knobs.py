@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from medimg_gan.errors import ConfigError
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec
-from medimg_gan.recipes.knobs import Knobs, directions_of, factorised, sample_with
+from medimg_gan.recipes.knobs import Knobs, TurnedKnobs, directions_of, factorised, sample_with
 
 NOISE_RECIPES = [name for name, kind in RECIPES.items() if issubclass(kind, NoiseRecipe)]
 SPEC = Spec(channels=1, size=32, classes=("a", "b"), numbers=("position",))
@@ -88,6 +88,25 @@ def test_centres_of_many_numbers_are_cheap_and_near_the_true_ones(name):
     true = style_like(told, many)
     centre = sample_with_centre(recipe, alone, noise[3:4])
     assert (centre - true.mean(dim=0)).square().mean() < 0.03 * true.var(dim=0).mean()
+
+
+@pytest.mark.parametrize(("name", "knobs", "styles"), [
+    ("cgan", Knobs(truncation=0.5, moves=((1, 1.0),)), 1 + 2),
+    ("dcgan", Knobs(truncation=0.5), 1),
+])  # fmt: skip
+def test_what_knobs_need_is_worked_out_once_for_many_batches(name, knobs, styles):
+    recipe, calls = build(name), []
+    noise = torch.randn(6, recipe.latent)
+    together = TurnedKnobs(recipe, knobs).sample(told(6), noise)
+    real = type(recipe).style_like
+    with mock.patch.object(recipe, "style_like", lambda *a: calls.append(1) or real(recipe, *a)):
+        turned = TurnedKnobs(recipe, knobs)
+        parts = [
+            turned.sample({key: value[rows] for key, value in told(6).items()}, noise[rows])
+            for rows in (slice(0, 2), slice(2, 4), slice(4, 6))
+        ]
+    torch.testing.assert_close(torch.cat(parts), together, atol=1e-5, rtol=1e-4)
+    assert len(calls) == styles + 3  # for the unit of moves, a centre each, and the batches
 
 
 def sample_with_centre(recipe, told, noise):
