@@ -27,6 +27,10 @@ TINY = StudyConfig(
 )
 
 
+SEEDED = replace(TINY, seeds=5)
+"""Enough trainings for a claim: with two there is one degree of freedom."""
+
+
 def marked(count: int, label: int, seed: int) -> np.ndarray:
     return np.full((count, 1, 16, 16), MARK, dtype=np.float32)
 
@@ -273,7 +277,7 @@ NULL = dict.fromkeys(ARMS, 1.0)
 
 def test_identical_predictions_give_no_evidence_and_a_difference_of_zero(data):
     analysis = analyse(data, TINY, planted(data, TINY, NULL))
-    for found in analysis.differences[analysis.candidate.key].values():
+    for found in analysis.by_slice.differences[analysis.decision.candidate.key].values():
         assert (found.mean, found.low, found.high) == (0, 0, 0)
     outcome, sentence = verdict(data, TINY, analysis)
     assert outcome == "no evidence"
@@ -283,13 +287,13 @@ def test_identical_predictions_give_no_evidence_and_a_difference_of_zero(data):
 
 
 def test_a_planted_gain_is_found(data):
-    outcome, sentence = judge(data, TINY, {**NULL, "synthetic": 4.0})
+    outcome, sentence = judge(data, SEEDED, {**NULL, "synthetic": 4.0})
     assert outcome == "helped"
     assert sentence.startswith("Synthetic slices helped: meningioma sensitivity at 90 % ")
 
 
 def test_a_planted_harm_is_found(data):
-    outcome, sentence = judge(data, TINY, {**dict.fromkeys(ARMS, 4.0), "synthetic": 0.0})
+    outcome, sentence = judge(data, SEEDED, {**dict.fromkeys(ARMS, 4.0), "synthetic": 0.0})
     assert outcome == "hurt"
     assert sentence.startswith("Synthetic slices hurt: ")
 
@@ -306,25 +310,6 @@ def test_one_training_cannot_carry_a_claim(data):
     assert outcome == "cannot tell"
 
 
-def test_under_the_null_a_gain_is_rarely_claimed(data):
-    """Arms that differ by chance alone: 'helped' in few of 60 simulated studies."""
-    config = replace(TINY, arms=("real", "synthetic"), seeds=3)
-    claims = 0
-    for trial in range(60):
-        results = {}
-        for number, fit in enumerate(planned_fits(data, config)):
-            generator = np.random.default_rng([trial, number])
-            parts = []
-            for part in (data.val, data.test):
-                shared = np.random.default_rng([trial, 99, len(part.labels)])
-                score = shared.normal(size=len(part.labels)) + 1.5 * (part.labels == 1)
-                chance = 1 / (1 + np.exp(-score - 0.7 * generator.normal(size=len(score))))
-                parts.append(np.stack([1 - chance, chance, 0 * chance], axis=1))
-            results[fit] = FitResult(parts[0], parts[1], 1)
-        claims += verdict(data, config, analyse(data, config, results))[0] == "helped"
-    assert claims <= 6
-
-
 def test_choices_are_made_on_validation_not_on_test(data):
     """Weighted is best on validation and worst on test: it must be the reference all the same."""
     results = planted(data, TINY, NULL)
@@ -334,9 +319,9 @@ def test_choices_are_made_on_validation_not_on_test(data):
             perfect = np.stack([1 - good, good, 0 * good], axis=1)
             results[fit] = replace(result, validation=perfect, test=result.test[::-1].copy())
     analysis = analyse(data, TINY, results)
-    assert analysis.reference.arm == "weighted"
+    assert analysis.decision.reference.arm == "weighted"
     baselines = [row for row in analysis.rows if row.role == "baseline"]
-    scores = {row.arm: analysis.scores[row.key]["auroc"].mean for row in baselines}
+    scores = {row.arm: analysis.by_slice.scores[row.key]["auroc"].mean for row in baselines}
     assert scores["weighted"] == min(scores.values())
 
 
