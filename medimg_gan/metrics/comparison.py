@@ -2,8 +2,9 @@
 
 Patients and seeds are both random (another study would have others of each), and crossed: every
 seed's classifier scores every patient. The variance of the difference of two arms is put together
-from its parts, as in a random-effects analysis of variance with two crossed factors (Searle, Casella
-& McCulloch 1992, ch. 4); the patients' part comes from the paired bootstrap, so any score will do.
+from its parts, as in a random-effects analysis of variance with two crossed factors (Searle,
+Casella & McCulloch 1992, ch. 4); the patients' part comes from the paired bootstrap, so any score
+will do.
 
 Why not the percentile (or BCa) interval of draws of both: a handful of seeds has no draw beyond its
 most extreme seed. Where the chance of training rules, three seeds lie on one side of zero once in
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 
 from medimg_gan.metrics.statistics import LEVEL
 
@@ -128,16 +130,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def minimal_detectable(standard_error: float, degrees: float, tests: int = 1) -> float:
     """The true difference that a study with this much noise would claim 8 times in 10.
 
-    ``(t(1 - 0.05 / 2m) + t(0.8)) * standard error``: the first of Holm's m steps, which the only
-    arm that helps has to pass.
+    Power of the t test (noncentral t) at level 0.05 / m: the first of Holm's m steps, which the
+    only arm that helps has to pass.
 
     Args:
         standard_error: Of the difference.
         degrees: Of freedom.
         tests: Number m of arms tested.
     """
-    quantiles = stats.t.ppf(1 - ALPHA / (2 * tests), degrees) + stats.t.ppf(POWER, degrees)
-    return float(quantiles * standard_error)
+    critical = float(stats.t.ppf(1 - ALPHA / (2 * tests), degrees))
+
+    def lacking(shift: float) -> float:
+        return float(stats.nct.sf(critical, degrees, shift)) - POWER
+
+    return float(brentq(lacking, 0.0, 4 * critical + 4)) * standard_error
 
 
 def outcome_of(

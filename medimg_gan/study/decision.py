@@ -1,4 +1,4 @@
-"""The comparison that the verdict rests on: chosen on validation, tested once, corrected by Holm."""
+"""What the verdict rests on: chosen on validation, tested once, corrected by Holm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Decision:
         reference: The best arm without synthetic slices, chosen on validation.
         candidate: The best arm and ratio with them, chosen on validation.
         difference: Candidate minus reference in the primary measure, on test.
-        tested: Each synthetic arm, at its best ratio on validation -> p after Holm.
+        tested: Every synthetic arm and ratio -> p after Holm.
         visible: Difference that would be claimed 8 times in 10.
     """
 
@@ -44,16 +44,16 @@ class Decision:
 def decide(rows: list[Row], draws: Resamples) -> Decision:
     """Choose on validation, compare on test.
 
-    Every synthetic arm stands for a hypothesis, at the ratio that validation preferred; the claim
-    is made for the arm that validation preferred, and has to survive Holm's correction over all.
+    The claim is made for the arm and ratio that validation preferred, and has to survive Holm's
+    correction over all arms and ratios with synthetic slices. Choosing on validation would make
+    that needless if only patients were random; but the classifiers scored on test are those that
+    were chosen, and bring the luck of their seeds along: in a simulated study of five ratios whose
+    seeds differ much, help without correction over the ratios was claimed in 8 % instead of 2.5 %.
     """
     reference = max((row for row in rows if row.role == "baseline"), key=Row.chosen_by)
-    best: dict[str, Row] = {}
-    for row in rows:
-        if row.role == "synthetic":
-            best[row.arm] = max(best.get(row.arm, row), row, key=Row.chosen_by)
-    candidate = max(best.values(), key=Row.chosen_by)
-    found = {row.key: compare_rows(row, reference, draws) for row in best.values()}
+    synthetic = [row for row in rows if row.role == "synthetic"]
+    candidate = max(synthetic, key=Row.chosen_by)
+    found = {row.key: compare_rows(row, reference, draws) for row in synthetic}
     adjusted = holm([comparison.p for comparison in found.values()])
     difference = found[candidate.key]
     visible = minimal_detectable(difference.standard_error, difference.degrees, len(found))

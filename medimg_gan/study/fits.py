@@ -211,7 +211,7 @@ def _read(path: Path, fingerprint: str) -> FitResult | None:
                 kept["validation"],
                 kept["test"],
                 int(kept["step"]),
-                kept["synthetic"] if "synthetic" in kept else None,
+                kept.get("synthetic"),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

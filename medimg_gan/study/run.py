@@ -137,10 +137,9 @@ def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
         f"{unit} (within those with {data.minority_name} and those without) and of seeds. "
         "Differences: the same draws of patients for both arms, seeds as a random effect, t "
         "interval with Satterthwaite's degrees of freedom.",
-        "tests": "Each synthetic arm, at the ratio that validation preferred, against the "
-        "reference; Holm's correction over these arms; help is claimed for the arm that "
-        "validation preferred only. AUROC also by DeLong's test with slices clustered in patients "
-        "(Obuchowski), for these trainings.",
+        "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
+        "help is claimed for the one that validation preferred only. AUROC also by DeLong's test "
+        "with slices clustered in patients (Obuchowski), for these trainings.",
         "by patient": PATIENT_RULES[patient_rule(data)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",

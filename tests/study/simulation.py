@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medimg_gan.metrics import Outcome
+from medimg_gan.metrics import METRICS, Outcome
 from medimg_gan.metrics.classification import threshold_at_specificity
 from medimg_gan.metrics.comparison import outcome_of
 from medimg_gan.metrics.statistics import Resamples, draw, interval, over_seeds, replicates
@@ -155,8 +155,6 @@ def rates(design: Design, studies: int, resamples: int = 1000, seed: int = 0) ->
 
 def percentile_claim(decision: Decision, draws: Resamples) -> bool:
     """What the percentile interval over patients and seeds, uncorrected, would have claimed."""
-    from medimg_gan.metrics import METRICS
-
     score = {PRIMARY: METRICS[PRIMARY].score}
     one, two = (
         over_seeds(replicates(score, row.test, draws)[PRIMARY], draws)
@@ -165,33 +163,45 @@ def percentile_claim(decision: Decision, draws: Resamples) -> bool:
     return interval(0.0, one - two).low > 0
 
 
-PLAIN = Design()
 ONE_ARM = Design(baselines=("real",), synthetic=("synthetic",), ratios=(1.0,))
+SEEDS_DIFFER = {"seed_spread": 0.8, "own_spread": 0.2}
+FIVE = (0.25, 0.5, 1.0, 2.0, 4.0)
 NULLS = {
-    "4 baselines, 2 arms x 2 ratios": PLAIN,
+    "4 baselines, 2 arms x 2 ratios": Design(),
     "1 baseline, 1 arm": ONE_ARM,
-    "1 baseline, 1 arm x 5 ratios": replace(ONE_ARM, ratios=(0.25, 0.5, 1.0, 2.0, 4.0)),
-    "... seeds differ much": replace(
-        ONE_ARM, ratios=(0.25, 0.5, 1.0, 2.0, 4.0), seed_spread=0.8, own_spread=0.2
-    ),
-    "1 arm, 3 seeds that differ much": replace(ONE_ARM, seeds=3, seed_spread=0.8, own_spread=0.2),
+    "1 arm x 5 ratios": replace(ONE_ARM, ratios=FIVE),
+    "1 arm x 5 ratios, seeds that differ much": replace(ONE_ARM, ratios=FIVE, **SEEDS_DIFFER),
+    "1 arm, 3 seeds that differ much": replace(ONE_ARM, seeds=3, **SEEDS_DIFFER),
     "1 arm, 2 seeds": replace(ONE_ARM, seeds=2),
     "1 arm, 8 patients": replace(ONE_ARM, minority=8, others=12),
-    "1 arm, patients' own luck only": replace(ONE_ARM, seed_spread=0.0, own_spread=1.0),
+    "1 arm, only patients' own luck": replace(ONE_ARM, seed_spread=0.0, own_spread=1.0),
+}
+PLANTED = replace(ONE_ARM, effect=0.97)
+"""The effect moves the sensitivity by what such a study can just detect."""
+DESIGNS = {
+    **NULLS,
+    "planted: 1 arm": PLANTED,
+    "planted: 1 of 2 arms": replace(
+        PLANTED, synthetic=("synthetic", "synthetic-classical"), effect=1.1
+    ),
+    "planted: 1 arm, 40 patients": replace(PLANTED, minority=40, others=40, effect=0.8),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=1000)
     options = parser.parse_args()
-    print(f"{'design':38}{'helped':>8}{'hurt':>8}{'percentile':>12}{'sd':>8}{'se':>8}{'mde':>8}")
-    for name, design in NULLS.items():
+    print(
+        f"{'design':42}{'helped':>8}{'hurt':>8}{'percentile':>12}{'mean':>8}{'sd':>8}{'se':>8}{'mde':>8}"
+    )
+    for name, design in DESIGNS.items():
         begin = time.perf_counter()
-        found = rates(design, options.studies)
+        found = rates(design, options.studies, options.resamples)
         print(
-            f"{name:38}{found.helped:8.3f}{found.hurt:8.3f}{found.by_percentiles:12.3f}"
-            f"{found.spread:8.3f}{found.standard_error:8.3f}{found.detectable:8.3f}"
+            f"{name:42}{found.helped:8.3f}{found.hurt:8.3f}{found.by_percentiles:12.3f}"
+            f"{found.difference:8.3f}{found.spread:8.3f}{found.standard_error:8.3f}{found.detectable:8.3f}"
             f"  ({1000 * (time.perf_counter() - begin) / options.studies:.0f} ms a study)",
             flush=True,
         )
