@@ -9,7 +9,7 @@ is concluded from these stands in ``comparison.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,14 @@ class Resamples:
     patient_of_slice: IntArray
     seed_counts: FloatArray
     smallest_stratum: int
+
+    def first(self, number: int) -> Resamples:
+        """The first so many draws."""
+        return replace(
+            self,
+            patient_counts=self.patient_counts[:number],
+            seed_counts=self.seed_counts[:number],
+        )
 
 
 def draw(

@@ -13,6 +13,7 @@ import numpy as np
 
 from medimg_gan.metrics import METRICS, Outcome
 from medimg_gan.metrics.statistics import draw, interval, over_seeds, replicates, seed_scores
+from medimg_gan.study.analysis import SECONDARY_DRAWS
 from medimg_gan.study.fits import ASKED_ABOUT_SYNTHETIC
 from medimg_gan.study.rows import gather_rows
 
@@ -69,7 +70,7 @@ def _scores(
     draws = draw(
         units,
         len(outcomes),
-        resamples=config.resamples,
+        resamples=min(config.resamples, SECONDARY_DRAWS),
         seed=config.seed,
         positive=outcomes[0].positive,
     )

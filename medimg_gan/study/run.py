@@ -11,7 +11,7 @@ from medimg_gan.config import as_dict
 from medimg_gan.metrics import METRICS
 from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
 from medimg_gan.runs import environment
-from medimg_gan.study.analysis import analyse, row_as_dict
+from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fits import run_fits
@@ -133,7 +133,8 @@ def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
         "of the real slices.",
         "budget": f"{config.classifier.steps} optimiser steps of {config.classifier.batch_size} "
         "slices, one network, one schedule, the same seeds and validation in every arm.",
-        "intervals": f"Scores: 95 % percentile intervals of {config.resamples} bootstrap draws of "
+        "intervals": "Scores: 95 % percentile intervals of bootstrap draws "
+        f"({config.resamples}; {min(config.resamples, SECONDARY_DRAWS)} for secondary measures) of "
         f"{unit} (within those with {data.minority_name} and those without) and of seeds. "
         "Differences: the same draws of patients for both arms, seeds as a random effect, t "
         "interval with Satterthwaite's degrees of freedom.",
