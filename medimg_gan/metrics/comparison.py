@@ -143,7 +143,8 @@ def minimal_detectable(standard_error: float, degrees: float, tests: int = 1) ->
     def lacking(shift: float) -> float:
         return float(stats.nct.sf(critical, degrees, shift)) - POWER
 
-    return float(brentq(lacking, 0.0, 4 * critical + 4)) * standard_error
+    shift = float(np.asarray(brentq(lacking, 0.0, 4 * critical + 4)))
+    return shift * standard_error
 
 
 def outcome_of(

@@ -106,7 +106,7 @@ def replicates(
     intervals, which makes them conditional on both being present.
     """
     shape = (len(resamples.patient_counts), len(outcomes))
-    drawn = {name: np.empty(shape) for name in scores}
+    drawn: dict[str, FloatArray] = {name: np.empty(shape) for name in scores}
     for begin in range(0, shape[0], ROWS_AT_ONCE):
         rows = slice(begin, begin + ROWS_AT_ONCE)
         weights = resamples.patient_counts[rows][:, resamples.patient_of_slice]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -190,15 +190,16 @@ def _fingerprint(fit: Fit, config: StudyConfig, digest: str) -> str:
 
 
 def _write(path: Path, result: FitResult, fingerprint: str) -> None:
+    arrays: dict[str, Any] = {
+        "validation": result.validation,
+        "test": result.test,
+        "step": result.step,
+        "fingerprint": fingerprint,
+    }
+    if result.synthetic is not None:
+        arrays["synthetic"] = result.synthetic
     with written_aside(path) as aside:
-        np.savez(
-            aside,
-            validation=result.validation,
-            test=result.test,
-            step=result.step,
-            fingerprint=fingerprint,
-            **({} if result.synthetic is None else {"synthetic": result.synthetic}),
-        )
+        np.savez(aside, **arrays)
 
 
 def _read(path: Path, fingerprint: str) -> FitResult | None:

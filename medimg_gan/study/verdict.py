@@ -158,7 +158,11 @@ def _score(analysis: Analysis, row: Row) -> str:
 def _corrected(decision: Decision) -> str:
     """The p after Holm, where there was anything to correct for."""
     count = len(decision.tested)
-    return f" (p = {decision.adjusted_p:.2g} after Holm over {count} of them)" if count > 1 else ""
+    return (
+        f" (p = {decision.adjusted_p:.2g} after Holm over {count} arms and ratios)"
+        if count > 1
+        else ""
+    )
 
 
 def _points(difference: float) -> str:

@@ -14,7 +14,9 @@ from medimg_gan.study import ARMS, Split, StudyConfig, StudyData, planned_fits, 
 from medimg_gan.study import fits as fits_module
 from medimg_gan.study.analysis import analyse
 from medimg_gan.study.arms import build, count_to_add, ratio_of
+from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fits import FitResult, run_fit, run_fits
+from medimg_gan.study.rows import gather_rows, patient_rule, rows_by_patient
 from medimg_gan.study.verdict import caveats, verdict
 
 MARK = 0.777
@@ -362,3 +364,33 @@ def test_a_study_from_arrays_to_a_judgement(data, tmp_path, capsys):
     shapes = {images.shape[1:] for images in result.pictures.values()}
     assert shapes == {(1, 16, 16)}
     assert "8 classifiers" in capsys.readouterr().out
+
+
+def test_train_on_one_kind_test_on_the_other(data, tmp_path):
+    """TRTS asks the real arm about as many synthetic slices as test has; kept like the rest."""
+    config = replace(TINY, arms=("real", "synthetic", "tstr"))
+    results = run_fits(data, config, tmp_path)
+    for kept in (results, run_fits(data, config, tmp_path)):
+        for fit, result in kept.items():
+            assert (result.synthetic is not None) == (fit.arm == "real")
+            if result.synthetic is not None:
+                assert result.synthetic.shape == (len(data.test.labels), 3)
+    found = exchange(data, config, results)
+    assert list(found) == ["trtr", "tstr", "trts"]
+    # Every synthetic slice is the same, so nothing tells the classes apart.
+    assert found["trts"]["metrics"]["auroc"]["mean"] == pytest.approx(0.5)
+
+
+def test_a_patient_with_slices_of_both_kinds_is_judged_by_its_highest(data):
+    assert patient_rule(data) == "mean"
+    mixed = data.train.labels.copy()
+    mixed[0] = 0
+    assert patient_rule(replace(data, train=replace(data.train, labels=mixed))) == "max"
+
+
+def test_by_patient_needs_patients_without_the_class(data):
+    rows = gather_rows(data, TINY, planted(data, TINY, NULL))
+    whole = rows_by_patient(data, TINY, rows)
+    assert whole is not None
+    assert len(whole[0].test[0].labels) == 40
+    assert rows_by_patient(replace(data, patients_known=False), TINY, rows) is None
