@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 GAN_SHARE = 0.6
 """Of a budget in minutes; the classifiers get the rest."""
 
-SECONDS_TO_REPORT = 15.0
+SECONDS_TO_REPORT = 30.0
 """What intervals, pictures and the report take."""
 
 FEWEST_STEPS, MOST_STEPS = 50, 2000

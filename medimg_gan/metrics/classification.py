@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from medimg_gan.types import FloatArray, IntArray
 
     Score = Callable[["Outcome", FloatArray], FloatArray]
     """(outcome of N slices, weights (B, N)) -> (B,) scores."""
+
+BINS = 10
+"""Of calibration: equal widths of probability."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,49 @@ def brier(outcome: Outcome, weights: FloatArray) -> FloatArray:
     return _ratio(weights @ error, weights.sum(axis=1))
 
 
+def f1(outcome: Outcome, weights: FloatArray) -> FloatArray:
+    """Harmonic mean of sensitivity and precision of the minority at the outcome's threshold."""
+    hits = weights @ (outcome.positive * outcome.called)
+    return _ratio(2 * hits, weights @ outcome.positive + weights @ outcome.called)
+
+
+def calibration_error(outcome: Outcome, weights: FloatArray) -> FloatArray:
+    """Expected calibration error of the minority probability (Naeini et al. 2015, AAAI).
+
+    Mean over slices of the gap between mean probability and share of minority slices in the
+    slice's bin; BINS bins of equal width.
+    """
+    member = (probability_bins(outcome.score)[:, None] == np.arange(BINS)).astype(np.float64)
+    gap = member * (outcome.score - outcome.positive)[:, None]
+    return _ratio(np.abs(weights @ gap).sum(axis=1), weights.sum(axis=1))
+
+
+def calibration_curve(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
+    """Bins that hold a slice, over all outcomes (seeds) together: what a reliability plot shows.
+
+    Returns:
+        Of each bin ``probability`` (mean), ``share`` (of minority slices) and ``slices`` (mean
+        number per outcome).
+    """
+    score = np.concatenate([outcome.score for outcome in outcomes])
+    positive = np.concatenate([outcome.positive for outcome in outcomes])
+    bins = probability_bins(score)
+    inside = [bins == number for number in np.unique(bins)]
+    return [
+        {
+            "probability": float(score[members].mean()),
+            "share": float(positive[members].mean()),
+            "slices": float(members.sum() / len(outcomes)),
+        }
+        for members in inside
+    ]
+
+
+def probability_bins(score: FloatArray) -> IntArray:
+    """The bin 0..BINS-1 of each probability; 1.0 falls into the last."""
+    return np.clip((np.asarray(score) * BINS).astype(np.int64), 0, BINS - 1)
+
+
 def once(outcome: Outcome) -> FloatArray:
     """Weights (1, N) under which every slice counts once."""
     return np.ones((1, len(outcome.labels)))
@@ -190,11 +236,23 @@ METRICS: dict[str, Metric] = {
         True,
         "Average precision, minority against rest; guessing gives the minority's share.",
     ),
+    "f1": Metric(
+        f1,
+        "F1",
+        True,
+        "Harmonic mean of the minority's sensitivity and precision, at the same threshold.",
+    ),
     "brier": Metric(
         brier,
         "Brier score",
         False,
         "Mean squared error of the minority probability; lower is better.",
+    ),
+    "calibration_error": Metric(
+        calibration_error,
+        "Calibration error",
+        False,
+        "Mean gap between minority probability and truth, in ten bins of probability.",
     ),
     "specificity": Metric(
         specificity,

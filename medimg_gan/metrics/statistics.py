@@ -1,14 +1,15 @@
-"""Intervals and differences by bootstrap over patients and seeds.
+"""Scores of single arms with intervals, by bootstrap over patients and seeds.
 
-Slices of one patient are alike, so the patient is what is drawn (with all its slices); training
-noise is drawn with it, by resampling the seeds too (the crossed, or pigeonhole, bootstrap: Owen
-2007, Ann. Appl. Stat. 1:386). Two arms are compared on the *same* draws of patients and seeds,
-hence paired.
+Slices of one patient are alike, so the patient is what is drawn (with all its slices), within
+strata of having the class of interest or not, so that no draw lacks either. Training noise is drawn
+with it, by resampling the seeds too (the crossed, or pigeonhole, bootstrap: Owen 2007, Ann. Appl.
+Stat. 1:386). Every arm is scored on the *same* draws, so that differences of arms are paired; what
+is concluded from these stands in ``comparison.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from medimg_gan.metrics.classification import Outcome, once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from medimg_gan.metrics.classification import Score
     from medimg_gan.types import FloatArray, IntArray
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 ROWS_AT_ONCE = 256
 """Resamples scored together: bounds memory at this many numbers per slice."""
-POWER_FACTOR = 1.959964 + 0.841621
-"""Normal quantiles of a two-sided 5 % test with 80 % power."""
-FEWEST_PATIENTS = 6
-"""Below six minority patients even a unanimous sign test cannot reach two-sided p < 0.05."""
-FEWEST_SEEDS = 2
-"""With one training per arm its chance is unseen: arms that differ by nothing else were then said
-to differ in 20 % of 200 simulated studies, and in 3 to 5 % with two, three or five."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +48,31 @@ class Resamples:
         patient_counts: (B, P) how often each patient was drawn.
         patient_of_slice: (N,) index into the patients.
         seed_counts: (B, S) how often each seed was drawn.
+        smallest_stratum: Patients of the smaller stratum: the degrees of freedom follow it.
     """
 
     patient_counts: FloatArray
     patient_of_slice: IntArray
     seed_counts: FloatArray
+    smallest_stratum: int
+
+    def first(self, number: int) -> Resamples:
+        """The first so many draws."""
+        return replace(
+            self,
+            patient_counts=self.patient_counts[:number],
+            seed_counts=self.seed_counts[:number],
+        )
 
 
-def draw(patients: np.ndarray[Any, Any], seeds: int, *, resamples: int, seed: int) -> Resamples:
+def draw(
+    patients: np.ndarray[Any, Any],
+    seeds: int,
+    *,
+    resamples: int,
+    seed: int,
+    positive: np.ndarray[Any, Any] | None = None,
+) -> Resamples:
     """Draw patients and seeds with replacement.
 
     Args:
@@ -69,38 +80,61 @@ def draw(patients: np.ndarray[Any, Any], seeds: int, *, resamples: int, seed: in
         seeds: Number S of trainings per arm.
         resamples: Number B of draws.
         seed: Makes the draws repeatable.
+        positive: (N,) whether a slice is of the class of interest; patients with such a slice and
+            patients without are then drawn apart, each as many as there are.
     """
     names, patient_of_slice = np.unique(patients, return_inverse=True)
+    stratum = np.zeros(len(names), dtype=bool)
+    if positive is not None:
+        stratum[patient_of_slice[np.asarray(positive).astype(bool)]] = True
     generator = np.random.default_rng(seed)
-    return Resamples(
-        _counts(generator, len(names), resamples),
-        patient_of_slice,
-        _counts(generator, seeds, resamples),
-    )
+    counts = np.zeros((resamples, len(names)))
+    members = [np.flatnonzero(stratum == side) for side in (False, True)]
+    members = [inside for inside in members if len(inside)]
+    for inside in members:
+        counts[:, inside] = _counts(generator, len(inside), resamples)
+    seed_counts = _counts(generator, seeds, resamples)
+    return Resamples(counts, patient_of_slice, seed_counts, min(map(len, members)))
 
 
-def replicates(score: Score, outcomes: Sequence[Outcome], resamples: Resamples) -> FloatArray:
-    """The score, averaged over the drawn seeds, in every resample: (B,).
+def replicates(
+    scores: Mapping[str, Score], outcomes: Sequence[Outcome], resamples: Resamples
+) -> dict[str, FloatArray]:
+    """Every score of every seed in every resample of the patients: name -> (B, S).
 
     NaN where a resample holds no minority slice or nothing else; such draws are left out of
     intervals, which makes them conditional on both being present.
     """
-    per_seed = np.empty((len(resamples.patient_counts), len(outcomes)))
-    for begin in range(0, len(per_seed), ROWS_AT_ONCE):
+    shape = (len(resamples.patient_counts), len(outcomes))
+    drawn: dict[str, FloatArray] = {name: np.empty(shape) for name in scores}
+    for begin in range(0, shape[0], ROWS_AT_ONCE):
         rows = slice(begin, begin + ROWS_AT_ONCE)
         weights = resamples.patient_counts[rows][:, resamples.patient_of_slice]
         for column, outcome in enumerate(outcomes):
-            per_seed[rows, column] = score(outcome, weights)
-    return (per_seed * resamples.seed_counts).sum(axis=1) / resamples.seed_counts.sum(axis=1)
+            for name, score in scores.items():
+                drawn[name][rows, column] = score(outcome, weights)
+    return drawn
+
+
+def over_seeds(drawn: FloatArray, resamples: Resamples) -> FloatArray:
+    """Replicates (B, S) averaged over the drawn seeds: (B,), patients and seeds resampled."""
+    return (drawn * resamples.seed_counts).sum(axis=1) / resamples.seed_counts.sum(axis=1)
+
+
+def seed_scores(score: Score, outcomes: Sequence[Outcome]) -> FloatArray:
+    """The plain score of every seed: (S,)."""
+    return np.array([score(outcome, once(outcome))[0] for outcome in outcomes])
 
 
 def mean_score(score: Score, outcomes: Sequence[Outcome]) -> float:
     """The plain score, averaged over the seeds."""
-    return float(np.mean([score(outcome, once(outcome))[0] for outcome in outcomes]))
+    return float(seed_scores(score, outcomes).mean())
 
 
 def interval(mean: float, drawn: FloatArray) -> Interval:
     """The percentile interval of bootstrap replicates (Efron & Tibshirani 1993, ch. 13).
+
+    It stays within the score's range, which a normal interval near 0 or 1 does not.
 
     Args:
         mean: The score on the data as they are.
@@ -112,30 +146,6 @@ def interval(mean: float, drawn: FloatArray) -> Interval:
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(usable, [tail, 1 - tail])
     return Interval(mean, float(low), float(high))
-
-
-def smallest_visible(drawn_difference: FloatArray) -> float:
-    """The difference that a study with this much noise would find 8 times in 10.
-
-    Two-sided 5 % test, normal approximation: (z_0.975 + z_0.8) times the standard error.
-    """
-    usable = drawn_difference[np.isfinite(drawn_difference)]
-    return float(POWER_FACTOR * usable.std()) if len(usable) else 0.0
-
-
-def outcome_of(difference: Interval, minority_patients: int, seeds: int) -> str:
-    """``"helped"``, ``"hurt"``, ``"no evidence"``, or ``"cannot tell"`` with too little data.
-
-    Args:
-        difference: With synthetic slices minus without.
-        minority_patients: Test patients of the minority class.
-        seeds: Trainings per arm.
-    """
-    if minority_patients < FEWEST_PATIENTS or seeds < FEWEST_SEEDS:
-        return "cannot tell"
-    if difference.low > 0:
-        return "helped"
-    return "hurt" if difference.high < 0 else "no evidence"
 
 
 def mean_of_patients(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Interval:

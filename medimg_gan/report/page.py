@@ -7,8 +7,18 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from medimg_gan.report.comparisons import comparisons
+from medimg_gan.report.names import (
+    arm_name,
+    interval_cell,
+    is_arm,
+    is_chosen,
+    label,
+    mark,
+    metric_title,
+)
 from medimg_gan.report.pictures import strip
-from medimg_gan.report.plots import Curve, ForestRow, Mark, Panel, curves, forest
+from medimg_gan.report.plots import Curve, ForestRow, Panel, curves, forest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +43,7 @@ def render(report: Report, pictures: Mapping[str, FloatArray], template: str) ->
     """
     opening, _, figures = report["verdict"].partition(": ")
     test = report["counts"]["test"]
-    reference = _label(report, report["reference"])
+    reference = label(report, report["reference"])
     return Template(template).substitute(
         title=escape(f"Do synthetic slices help to find {report['minority']}?"),
         subtitle=escape(
@@ -47,16 +57,17 @@ def render(report: Report, pictures: Mapping[str, FloatArray], template: str) ->
         table_note=escape(
             f"Mean over {report['arms'][0]['seeds']} seeds on the real test split, with 95 % "
             f"interval. Highlighted: the reference ({reference}) and the arm that the verdict is "
-            f"about ({_label(report, report['candidate'])}), both chosen on validation."
+            f"about ({label(report, report['candidate'])}), both chosen on validation."
         ),
         table=_table(report),
         forest=_scores(report),
         forest_note=escape(f"Dot: mean. Bar: 95 % interval. Dashed: the reference, {reference}."),
+        comparisons=comparisons(report),
         differences=_differences(report),
         differences_note=escape(
             f"Each arm minus the reference ({reference}), on the same draws of patients and seeds. "
-            "Right of the dashed line is better. Only the highlighted arm is tested; the "
-            "others are shown without correction for their number."
+            "Intervals and p are for each arm alone; the verdict corrects for the number "
+            "of synthetic arms and ratios (Holm)."
         ),
         ratios=_ratios(report),
         pictures=_pictures(pictures),
@@ -65,34 +76,6 @@ def render(report: Report, pictures: Mapping[str, FloatArray], template: str) ->
         method=_method(report),
         repeat=_repeat(report),
     )
-
-
-def _label(report: Report, choice: Mapping[str, Any]) -> str:
-    """Title of a chosen arm, with its ratio where slices were added."""
-    added = next(arm["added"] for arm in report["arms"] if _is(arm, choice))
-    return f"{choice['title']}, ratio {choice['ratio']:g}" if added else choice["title"]
-
-
-def _is(arm: Mapping[str, Any], choice: Mapping[str, Any]) -> bool:
-    return (arm["name"], arm["ratio"]) == (choice["name"], choice["ratio"])
-
-
-def _chosen(report: Report, arm: Mapping[str, Any]) -> bool:
-    return _is(arm, report["reference"]) or _is(arm, report["candidate"])
-
-
-def _name(report: Report, arm: Mapping[str, Any]) -> str:
-    """Title of an arm in plots; the ratio is said where the same arm stands at several."""
-    several = sum(other["name"] == arm["name"] for other in report["arms"]) > 1
-    return f"{arm['title']} {arm['ratio']:g}" if several else arm["title"]
-
-
-def _mark(values: Mapping[str, float]) -> Mark:
-    return Mark(values["mean"], values["low"], values["high"])
-
-
-def _metric_title(report: Report, name: str) -> str:
-    return report["method"].get("metrics", {}).get(name, {}).get("title", name)
 
 
 def _caveats(report: Report) -> str:
@@ -104,38 +87,34 @@ def _caveats(report: Report) -> str:
 
 def _table(report: Report) -> str:
     names = list(report["arms"][0]["metrics"])
-    heads = "".join(f"<th>{escape(_metric_title(report, name))}</th>" for name in names)
+    heads = "".join(f"<th>{escape(metric_title(report, name))}</th>" for name in names)
     lines = [f"<tr><th>Arm</th><th>Ratio</th><th>Added slices</th>{heads}</tr>"]
     for arm in report["arms"]:
-        tag = "reference" if _is(arm, report["reference"]) else ""
-        tag = "in the verdict" if _is(arm, report["candidate"]) else tag
+        tag = "reference" if is_arm(arm, report["reference"]) else ""
+        tag = "in the verdict" if is_arm(arm, report["candidate"]) else tag
         first = (
             f'<span class="mark {escape(arm["role"])}"></span>{escape(arm["title"])}'
             f'<small class="tag">{tag}</small>'
         )
-        cells = "".join(f"<td>{_interval(arm['metrics'][name])}</td>" for name in names)
-        style = ' class="chosen"' if _chosen(report, arm) else ""
+        cells = "".join(f"<td>{interval_cell(arm['metrics'][name])}</td>" for name in names)
+        style = ' class="chosen"' if is_chosen(report, arm) else ""
         lines.append(
             f"<tr{style}><td>{first}</td><td>{arm['ratio']:g}</td><td>{arm['added']}</td>{cells}</tr>"
         )
     return f"<table>{''.join(lines)}</table>"
 
 
-def _interval(values: Mapping[str, float]) -> str:
-    return f"{values['mean']:.3f}<small>{values['low']:.3f}–{values['high']:.3f}</small>"
-
-
 def _scores(report: Report) -> str:
-    reference = next(arm for arm in report["arms"] if _is(arm, report["reference"]))
+    reference = next(arm for arm in report["arms"] if is_arm(arm, report["reference"]))
     panels = [
-        Panel(_metric_title(report, name), reference["metrics"][name]["mean"]) for name in PLOTTED
+        Panel(metric_title(report, name), reference["metrics"][name]["mean"]) for name in PLOTTED
     ]
     rows = [
         ForestRow(
-            _name(report, arm),
+            arm_name(report, arm),
             arm["role"],
-            [_mark(arm["metrics"][name]) for name in PLOTTED],
-            _chosen(report, arm),
+            [mark(arm["metrics"][name]) for name in PLOTTED],
+            is_chosen(report, arm),
         )
         for arm in report["arms"]
     ]
@@ -143,16 +122,16 @@ def _scores(report: Report) -> str:
 
 
 def _differences(report: Report) -> str:
-    panels = [Panel(_metric_title(report, name), 0.0, bounded=False) for name in PLOTTED]
+    panels = [Panel(metric_title(report, name), 0.0, bounded=False) for name in PLOTTED]
     rows = [
         ForestRow(
-            _name(report, arm),
+            arm_name(report, arm),
             arm["role"],
-            [_mark(arm["difference_to_reference"][name]) for name in PLOTTED],
-            _is(arm, report["candidate"]),
+            [mark(arm["difference_to_reference"][name]) for name in PLOTTED],
+            is_arm(arm, report["candidate"]),
         )
         for arm in report["arms"]
-        if not _is(arm, report["reference"])
+        if not is_arm(arm, report["reference"])
     ]
     return forest(panels, rows)
 
@@ -166,7 +145,7 @@ def _ratios(report: Report) -> str:
     if not swept:
         return ""
     plain = next((arm for arm in report["arms"] if arm["name"] == "real"), None)
-    still = plain or next(arm for arm in report["arms"] if _is(arm, report["reference"]))
+    still = plain or next(arm for arm in report["arms"] if is_arm(arm, report["reference"]))
     figures = []
     for metric in CURVED:
         series = []
@@ -177,12 +156,12 @@ def _ratios(report: Report) -> str:
                     ordered[0]["title"],
                     ordered[0]["role"],
                     [arm["ratio"] for arm in ordered],
-                    [_mark(arm["metrics"][metric]) for arm in ordered],
+                    [mark(arm["metrics"][metric]) for arm in ordered],
                 )
             )
         rule = still["metrics"][metric]["mean"]
         figures.append(
-            curves(_metric_title(report, metric), series, rule=rule, rule_name=still["title"])
+            curves(metric_title(report, metric), series, rule=rule, rule_name=still["title"])
         )
     return f"<h2>How many?</h2><figure>{'</figure><figure>'.join(figures)}</figure>"
 

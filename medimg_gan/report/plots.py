@@ -20,6 +20,8 @@ ROW = 26
 HEAD = 30
 FOOT = 30
 CURVE_HEIGHT = 260
+SQUARE = 300
+"""Side of a plot of probabilities."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class Curve:
     role: str
     ratios: Sequence[float]
     marks: Sequence[Mark]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Points (probability, share) of one arm."""
+
+    name: str
+    role: str
+    points: Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,28 @@ def curves(title: str, series: Sequence[Curve], *, rule: float, rule_name: str) 
         ends.append((down.at(curve.marks[-1].mean), curve.name, curve.role))
     parts += _labels_apart(ends, right + 12)
     return _svg(CURVE_HEIGHT, parts, title)
+
+
+def reliability(series: Sequence[Reliability], minority: str) -> str:
+    """Share of the minority against its probability; the diagonal is perfect."""
+    top, bottom, left, right = HEAD, HEAD + SQUARE, 60, 60 + SQUARE
+    across = axis([0, 1], left, right, bounded=True, ticks=5)
+    up = axis([0, 1], bottom, top, bounded=True, ticks=5)
+    parts = [_text(left, 14, f"Share that is {minority}", "head")]
+    for tick in up.ticks:
+        parts.append(_line(left, up.at(tick), right, up.at(tick), "grid"))
+        parts.append(_text(left - 8, up.at(tick) + 4, _number(tick), "soft", "end"))
+        parts.append(_text(across.at(tick), bottom + 18, _number(tick), "soft", "middle"))
+    parts.append(_text((left + right) / 2, bottom + 38, "probability", "soft", "middle"))
+    parts.append(_line(left, bottom, right, top, "zero"))
+    for place, curve in enumerate(series):
+        path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in curve.points)
+        parts.append(f'<polyline class="curve {curve.role}" points="{path}"/>')
+        parts += [_dot(across.at(x), up.at(y), curve.role) for x, y in curve.points]
+        legend = HEAD + 20 * (place + 1)
+        parts.append(_dot(right + 24, legend - 4, curve.role))
+        parts.append(_text(right + 36, legend, curve.name, curve.role))
+    return _svg(bottom + 46, parts, "Calibration")
 
 
 def _labels_apart(ends: Sequence[tuple[float, str, str]], x: float) -> list[str]:

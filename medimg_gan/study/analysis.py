@@ -5,62 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once, threshold_at_specificity
+import numpy as np
+
+from medimg_gan.metrics import METRICS
+from medimg_gan.metrics.classification import calibration_curve
+from medimg_gan.metrics.comparison import compare
+from medimg_gan.metrics.delong import compare_auroc
 from medimg_gan.metrics.statistics import (
-    Interval,
-    Resamples,
     draw,
     interval,
     mean_score,
+    over_seeds,
     replicates,
-    smallest_visible,
+    seed_scores,
 )
 from medimg_gan.study.arms import find_arm
+from medimg_gan.study.decision import decide
+from medimg_gan.study.rows import PRIMARY, gather_rows, rows_by_patient
 
 if TYPE_CHECKING:
-    from medimg_gan.study.arms import Role
+    from medimg_gan.metrics.comparison import Comparison
+    from medimg_gan.metrics.statistics import Interval, Resamples
     from medimg_gan.study.data import StudyConfig, StudyData
+    from medimg_gan.study.decision import Decision, Key
     from medimg_gan.study.fits import Fit, FitResult
-    from medimg_gan.types import FloatArray
+    from medimg_gan.study.rows import Row
+    from medimg_gan.types import IntArray
 
-PRIMARY = "minority_sensitivity"
-"""The measure that the verdict is about."""
-CHOSEN_BY = (PRIMARY, "auroc")
-"""Measures on validation by which an arm or ratio is chosen; the second breaks ties."""
+SECONDARY_DRAWS = 2000
+"""Most draws for measures that the verdict is not about: a standard error is then known within 2 %,
+and areas under curves, which must be summed anew in every draw, do not take minutes."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One arm at one ratio: a line of the table.
+class Figures:
+    """Scores of all rows on test, and how each differs from the reference.
 
     Attributes:
-        arm: Key of ARMS.
-        ratio: Minority over largest other class, after mixing.
-        added: Slices added to the training split.
-        validation: One outcome per seed.
-        test: One outcome per seed, at the threshold found on validation.
+        scores: Row key -> measure -> interval.
+        differences: Row key -> measure -> row minus reference, paired; not corrected for number.
     """
 
-    arm: str
-    ratio: float
-    added: int
-    validation: list[Outcome]
-    test: list[Outcome]
-
-    @property
-    def role(self) -> Role:
-        """What the arm is in the comparison."""
-        return find_arm(self.arm).role
-
-    @property
-    def key(self) -> tuple[str, float]:
-        """Arm and ratio."""
-        return self.arm, self.ratio
-
-    def chosen_by(self) -> tuple[float, ...]:
-        """Scores on validation that rank the row."""
-        return tuple(mean_score(METRICS[name].score, self.validation) for name in CHOSEN_BY)
+    scores: dict[Key, dict[str, Interval]]
+    differences: dict[Key, dict[str, Comparison]]
 
 
 @dataclass(frozen=True)
@@ -69,66 +56,83 @@ class Analysis:
 
     Attributes:
         rows: All arms and ratios.
-        reference: The best arm without synthetic slices, chosen on validation.
-        candidate: The best arm and ratio with them, chosen on validation.
-        scores: Row key -> measure -> interval on test.
-        differences: Row key -> measure -> interval of row minus reference, paired.
-        visible: Difference in the primary measure that would be found 8 times in 10.
+        decision: What is compared with what, and the claim's own figures.
+        by_slice: A slice counts once.
+        by_patient: A patient counts once; None where patients cannot be told apart.
+        delong: Row key -> difference in AUROC by slice, seeds held fixed.
     """
 
     rows: list[Row]
-    reference: Row
-    candidate: Row
-    scores: dict[tuple[str, float], dict[str, Interval]]
-    differences: dict[tuple[str, float], dict[str, Interval]]
-    visible: float
-
-
-def gather_rows(data: StudyData, config: StudyConfig, results: dict[Fit, FitResult]) -> list[Row]:
-    """Group the trainings of all seeds by arm and ratio, in the order they were planned."""
-    rows: dict[tuple[str, float], Row] = {}
-    for fit, result in results.items():
-        key = (fit.arm, fit.ratio)
-        row = rows.setdefault(key, Row(fit.arm, fit.ratio, fit.added, [], []))
-        positive = (data.val.labels == data.minority).astype(float)
-        threshold = threshold_at_specificity(
-            result.validation[:, data.minority], positive, config.specificity
-        )
-        row.validation.append(Outcome(result.validation, data.val.labels, data.minority, threshold))
-        row.test.append(Outcome(result.test, data.test.labels, data.minority, threshold))
-    return list(rows.values())
+    decision: Decision
+    by_slice: Figures
+    by_patient: Figures | None
+    delong: dict[Key, Comparison]
 
 
 def analyse(data: StudyData, config: StudyConfig, results: dict[Fit, FitResult]) -> Analysis:
     """Score every arm on test and compare it with the best arm without synthetic slices."""
     rows = gather_rows(data, config, results)
-    reference = max((row for row in rows if row.role == "baseline"), key=Row.chosen_by)
-    candidate = max((row for row in rows if row.role == "synthetic"), key=Row.chosen_by)
-    draws = draw(data.test.patients, config.seeds, resamples=config.resamples, seed=config.seed)
-    means = {row.key: _means(row) for row in rows}
-    drawn = {row.key: _replicates(row, draws) for row in rows}
-    scores = {
-        key: {name: interval(means[key][name], drawn[key][name]) for name in METRICS}
-        for key in drawn
+    patients = data.test.patients
+
+    def drawn_for(names: np.ndarray[Any, Any], labels: IntArray) -> Resamples:
+        return draw(
+            names,
+            config.seeds,
+            resamples=config.resamples,
+            seed=config.seed,
+            positive=labels == data.minority,
+        )
+
+    draws = drawn_for(patients, data.test.labels)
+    decision = decide(rows, draws)
+    whole = rows_by_patient(data, config, rows)
+    by_patient = None
+    if whole:
+        labels = whole[0].test[0].labels
+        drawn = drawn_for(np.unique(patients), labels)  # in by_patient's order
+        by_patient = describe(whole, decision.reference.key, drawn)
+    delong = {row.key: compare_auroc(row.test, decision.reference.test, patients) for row in rows}
+    by_slice = describe(rows, decision.reference.key, draws)
+    return Analysis(rows, decision, by_slice, by_patient, delong)
+
+
+def describe(rows: list[Row], reference: Key, draws: Resamples) -> Figures:
+    """Every measure of every row, and its difference to the reference, on the same draws."""
+    primary = {PRIMARY: METRICS[PRIMARY].score}
+    others = {name: metric.score for name, metric in METRICS.items() if name != PRIMARY}
+    few = draws.first(SECONDARY_DRAWS)
+    drawn = {
+        row.key: replicates(primary, row.test, draws) | replicates(others, row.test, few)
+        for row in rows
     }
-    differences = {
-        key: {
+    plain = {
+        row.key: {name: seed_scores(metric.score, row.test) for name, metric in METRICS.items()}
+        for row in rows
+    }
+    scores, differences = {}, {}
+    for key in drawn:
+        scores[key] = {
             name: interval(
-                means[key][name] - means[reference.key][name],
-                drawn[key][name] - drawn[reference.key][name],
+                float(plain[key][name].mean()),
+                over_seeds(drawn[key][name], draws if name == PRIMARY else few),
             )
             for name in METRICS
         }
-        for key in drawn
-    }
-    visible = smallest_visible(drawn[candidate.key][PRIMARY] - drawn[reference.key][PRIMARY])
-    return Analysis(rows, reference, candidate, scores, differences, visible)
+        differences[key] = {
+            name: compare(
+                plain[key][name] - plain[reference][name],
+                drawn[key][name] - drawn[reference][name],
+                draws.smallest_stratum,
+            )
+            for name in METRICS
+        }
+    return Figures(scores, differences)
 
 
 def row_as_dict(row: Row, analysis: Analysis) -> dict[str, Any]:
     """One entry of ``arms`` in the report."""
     arm = find_arm(row.arm)
-    return {
+    found: dict[str, Any] = {
         "name": row.arm,
         "title": arm.title,
         "about": arm.about,
@@ -136,23 +140,27 @@ def row_as_dict(row: Row, analysis: Analysis) -> dict[str, Any]:
         "ratio": row.ratio,
         "added": row.added,
         "seeds": len(row.test),
-        "metrics": {name: found.as_dict() for name, found in analysis.scores[row.key].items()},
-        "difference_to_reference": {
-            name: found.as_dict() for name, found in analysis.differences[row.key].items()
-        },
+        **_as_dicts(analysis.by_slice, row.key),
+        "delong": analysis.delong[row.key].as_dict(),
+        "calibration": calibration_curve(row.test),
         "validation": {
             name: mean_score(metric.score, row.validation) for name, metric in METRICS.items()
         },
         "per_seed": {
-            name: [float(metric.score(outcome, once(outcome))[0]) for outcome in row.test]
-            for name, metric in METRICS.items()
+            name: seed_scores(metric.score, row.test).tolist() for name, metric in METRICS.items()
         },
     }
+    if analysis.by_patient:
+        found["by_patient"] = _as_dicts(analysis.by_patient, row.key)
+    if row.key in analysis.decision.tested:
+        found["p_holm"] = analysis.decision.tested[row.key]
+    return found
 
 
-def _means(row: Row) -> dict[str, float]:
-    return {name: mean_score(metric.score, row.test) for name, metric in METRICS.items()}
-
-
-def _replicates(row: Row, draws: Resamples) -> dict[str, FloatArray]:
-    return {name: replicates(metric.score, row.test, draws) for name, metric in METRICS.items()}
+def _as_dicts(figures: Figures, key: Key) -> dict[str, Any]:
+    return {
+        "metrics": {name: found.as_dict() for name, found in figures.scores[key].items()},
+        "difference_to_reference": {
+            name: found.as_dict() for name, found in figures.differences[key].items()
+        },
+    }

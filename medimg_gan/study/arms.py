@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Role = Literal["baseline", "synthetic", "probe"]
 
+SEED_OF_TEST = 1_000_003
+"""Keeps the synthetic slices that a classifier is asked about apart from those it may learn."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -95,6 +98,17 @@ def synthetic_everything(data: StudyData, count: int, seed: int) -> tuple[FloatA
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
     images = [
         synthesise_checked(data, int(number), label, seed)
+        for label, number in enumerate(counts)
+        if number
+    ]
+    return np.concatenate(images), np.repeat(np.arange(len(counts)), counts)
+
+
+def synthetic_test(data: StudyData, seed: int) -> tuple[FloatArray, IntArray]:
+    """As many synthetic slices of every class as the test split has: images and labels."""
+    counts = np.bincount(data.test.labels, minlength=len(data.classes))
+    images = [
+        synthesise_checked(data, int(number), label, seed + SEED_OF_TEST)
         for label, number in enumerate(counts)
         if number
     ]

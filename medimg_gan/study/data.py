@@ -129,7 +129,7 @@ class StudyConfig:
     seeds: int = 3
     seed: int = 0
     specificity: float = 0.9
-    resamples: int = 2000
+    resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
 
 

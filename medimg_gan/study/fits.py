@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from medimg_gan.classify import fit_classifier, predict, seconds_per_step
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
-from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of
+from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of, synthetic_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
 FOLDER = "fits"
+ASKED_ABOUT_SYNTHETIC = "real"
+"""The arm whose classifiers are tested on synthetic slices as well (train on real)."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,16 @@ class Fit:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Class probabilities of the real validation (M, K) and test (N, K) slices."""
+    """Class probabilities of the real validation (M, K) and test (N, K) slices.
+
+    The arm of real slices alone is also asked about synthetic ones (as many of each class as the
+    test split has, in the order of the classes), for ``exchange``.
+    """
 
     validation: FloatArray
     test: FloatArray
     step: int
+    synthetic: FloatArray | None = None
 
 
 def planned_fits(data: StudyData, config: StudyConfig) -> list[Fit]:
@@ -142,6 +149,9 @@ def run_fit(
         validation=predict(classifier, data.val.images),
         test=predict(classifier, data.test.images),
         step=classifier.step,
+        synthetic=predict(classifier, synthetic_test(data, config.seed)[0])
+        if fit.arm == ASKED_ABOUT_SYNTHETIC
+        else None,
     )
 
 
@@ -180,14 +190,16 @@ def _fingerprint(fit: Fit, config: StudyConfig, digest: str) -> str:
 
 
 def _write(path: Path, result: FitResult, fingerprint: str) -> None:
+    arrays: dict[str, Any] = {
+        "validation": result.validation,
+        "test": result.test,
+        "step": result.step,
+        "fingerprint": fingerprint,
+    }
+    if result.synthetic is not None:
+        arrays["synthetic"] = result.synthetic
     with written_aside(path) as aside:
-        np.savez(
-            aside,
-            validation=result.validation,
-            test=result.test,
-            step=result.step,
-            fingerprint=fingerprint,
-        )
+        np.savez(aside, **arrays)
 
 
 def _read(path: Path, fingerprint: str) -> FitResult | None:
@@ -196,6 +208,11 @@ def _read(path: Path, fingerprint: str) -> FitResult | None:
         with np.load(path, allow_pickle=False) as kept:
             if str(kept["fingerprint"]) != fingerprint:
                 return None
-            return FitResult(kept["validation"], kept["test"], int(kept["step"]))
+            return FitResult(
+                kept["validation"],
+                kept["test"],
+                int(kept["step"]),
+                kept.get("synthetic"),
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -11,9 +11,11 @@ from medimg_gan.config import as_dict
 from medimg_gan.metrics import METRICS
 from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
 from medimg_gan.runs import environment
-from medimg_gan.study.analysis import PRIMARY, analyse, row_as_dict
+from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
+from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fits import run_fits
+from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ SHOWN = 10
 """Columns of the sample grid."""
 COMPARED = 256
 """Most synthetic slices in the copy check."""
+PATIENT_RULES = {
+    "mean": "A patient's probability is the mean of its slices', as each training patient is of "
+    "one kind throughout.",
+    "max": "A patient's probability is the highest of its slices', as training patients have "
+    "slices of both kinds; any minority slice makes a patient one of the minority.",
+}
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,13 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         ConfigError: If arms or ratios leave nothing to compare.
         DataError: If the synthetic slices do not fit the real ones.
     """
-    analysis = analyse(data, config, run_fits(data, config, folder))
+    results = run_fits(data, config, folder)
+    analysis = analyse(data, config, results)
+    decision = analysis.decision
     pictures, copies = _look(data, config)
     outcome, sentence = verdict(data, config, analysis)
     report = {
-        "schema_version": 1,
+        "schema_version": 2,
         "verdict": sentence,
         "outcome": outcome,
         "caveats": caveats(data, config, analysis, copies),
@@ -67,13 +77,15 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "primary_metric": PRIMARY,
         "operating_point": {"specificity": config.specificity, "threshold_from": "val"},
         "arms": [row_as_dict(row, analysis) for row in analysis.rows],
-        "reference": selection(analysis.reference),
-        "candidate": selection(analysis.candidate),
+        "reference": selection(decision.reference),
+        "candidate": selection(decision.candidate),
         "difference": {
             name: found.as_dict()
-            for name, found in analysis.differences[analysis.candidate.key].items()
+            for name, found in analysis.by_slice.differences[decision.candidate.key].items()
         },
-        "smallest_visible_difference": analysis.visible,
+        "p_holm": decision.adjusted_p,
+        "smallest_visible_difference": decision.visible,
+        "exchange": exchange(data, config, results),
         "counts": {name: _counts(split, data) for name, split in data.splits.items()},
         "patients_known": data.patients_known,
         "copy_check": asdict(copies),
@@ -121,8 +133,15 @@ def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
         "of the real slices.",
         "budget": f"{config.classifier.steps} optimiser steps of {config.classifier.batch_size} "
         "slices, one network, one schedule, the same seeds and validation in every arm.",
-        "intervals": f"95 % percentile intervals of {config.resamples} bootstrap draws of {unit} "
-        "and of seeds; differences on the same draws.",
+        "intervals": "Scores: 95 % percentile intervals of bootstrap draws "
+        f"({config.resamples}; {min(config.resamples, SECONDARY_DRAWS)} for secondary measures) of "
+        f"{unit} (within those with {data.minority_name} and those without) and of seeds. "
+        "Differences: the same draws of patients for both arms, seeds as a random effect, t "
+        "interval with Satterthwaite's degrees of freedom.",
+        "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
+        "help is claimed for the one that validation preferred only. AUROC also by DeLong's test "
+        "with slices clustered in patients (Obuchowski), for these trainings.",
+        "by patient": PATIENT_RULES[patient_rule(data)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
         "metrics": {

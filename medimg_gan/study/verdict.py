@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medimg_gan.metrics.comparison import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
 from medimg_gan.metrics.neighbours import COPY_QUANTILE
-from medimg_gan.metrics.statistics import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
-from medimg_gan.study.analysis import PRIMARY
 from medimg_gan.study.arms import find_arm
 from medimg_gan.study.fits import useful_ratios
+from medimg_gan.study.rows import PRIMARY
 
 if TYPE_CHECKING:
     from medimg_gan.metrics.neighbours import CopyCheck
-    from medimg_gan.study.analysis import Analysis, Row
+    from medimg_gan.study.analysis import Analysis
     from medimg_gan.study.data import StudyConfig, StudyData
+    from medimg_gan.study.decision import Decision
+    from medimg_gan.study.rows import Row
 
 FEW_PATIENTS = 10
 ENOUGH_SEEDS = 5
@@ -24,16 +26,17 @@ MANY_COPIES = 3 * COPY_QUANTILE
 def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[str, str]:
     """The outcome in a word or two, and the sentence with its figures."""
     count = data.test.patients_with(data.minority)
-    difference = analysis.differences[analysis.candidate.key][PRIMARY]
-    outcome = outcome_of(difference, count, config.seeds)
+    decision = analysis.decision
+    difference = decision.difference
+    outcome = outcome_of(difference, decision.adjusted_p, count, config.seeds)
     unit = _unit(data)
     figures = (
         f"{data.minority_name} sensitivity at {_percent(config.specificity)} specificity is "
-        f"{_score(analysis, analysis.candidate)} with them "
-        f"({_named(analysis.candidate)}) and {_score(analysis, analysis.reference)} with the best "
-        f"arm without ({_named(analysis.reference)}): a difference of {_points(difference.mean)} "
-        f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}, over "
-        f"{_many(count, f'test {unit}')} with {data.minority_name}."
+        f"{_score(analysis, decision.candidate)} with them "
+        f"({_named(decision.candidate)}) and {_score(analysis, decision.reference)} with the best "
+        f"arm without ({_named(decision.reference)}): a difference of {_points(difference.mean)} "
+        f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}"
+        f"{_corrected(decision)}, over {_many(count, f'test {unit}')} with {data.minority_name}."
     )
     opening = {
         "helped": "Synthetic slices helped",
@@ -44,8 +47,8 @@ def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[s
     ending = ""
     if outcome == "no evidence":
         ending = (
-            f" A true difference below about {100 * analysis.visible:.0f} points would mostly "
-            "have gone unseen in a study of this size."
+            f" With 80 % power this study could have found a difference of "
+            f"{100 * decision.visible:.0f} points; a smaller one may well exist."
         )
     elif outcome == "cannot tell":
         ending = (
@@ -101,7 +104,8 @@ def _about_seeds(config: StudyConfig) -> list[str]:
 
 def _about_arms(data: StudyData, config: StudyConfig, analysis: Analysis) -> list[str]:
     said = []
-    chosen, reference = analysis.candidate, analysis.reference
+    chosen, reference = analysis.decision.candidate, analysis.decision.reference
+    scores, differences = analysis.by_slice.scores, analysis.by_slice.differences
     useful = useful_ratios(data, config)
     idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
     if idle:
@@ -111,14 +115,13 @@ def _about_arms(data: StudyData, config: StudyConfig, analysis: Analysis) -> lis
             "The arm that adds duplicates of real slices was not run, so a gain may come from "
             "the balance alone."
         )
-    reached = [analysis.scores[row.key]["specificity"].mean for row in (chosen, reference)]
+    reached = [scores[row.key]["specificity"].mean for row in (chosen, reference)]
     if abs(reached[0] - reached[1]) > UNEQUAL_SPECIFICITY:
         said.append(
             f"On test the two arms do not work at equal specificity ({reached[0]:.2f} with "
             f"synthetic slices, {reached[1]:.2f} without): compare their AUROC as well."
         )
-    sensitivity = analysis.differences[chosen.key][PRIMARY]
-    auroc = analysis.differences[chosen.key]["auroc"]
+    sensitivity, auroc = (differences[chosen.key][name] for name in (PRIMARY, "auroc"))
     if (sensitivity.low > 0 and auroc.mean < 0) or (sensitivity.high < 0 and auroc.mean > 0):
         said.append(
             f"AUROC points the other way ({_points(auroc.mean)} points), so the sensitivity may "
@@ -149,7 +152,17 @@ def _named(row: Row) -> str:
 
 
 def _score(analysis: Analysis, row: Row) -> str:
-    return f"{analysis.scores[row.key][PRIMARY].mean:.3f}"
+    return f"{analysis.by_slice.scores[row.key][PRIMARY].mean:.3f}"
+
+
+def _corrected(decision: Decision) -> str:
+    """The p after Holm, where there was anything to correct for."""
+    count = len(decision.tested)
+    return (
+        f" (p = {decision.adjusted_p:.2g} after Holm over {count} arms and ratios)"
+        if count > 1
+        else ""
+    )
 
 
 def _points(difference: float) -> str:

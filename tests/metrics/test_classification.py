@@ -8,11 +8,12 @@ from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
+    f1_score,
     roc_auc_score,
 )
 
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once, threshold_at_specificity
+from medimg_gan.metrics.classification import calibration_curve, once, threshold_at_specificity
 
 
 def binary(score: list[float], positive: list[int], threshold: float = 0.5) -> Outcome:
@@ -100,3 +101,23 @@ def test_scores_without_a_minority_slice_are_undefined(name):
 @pytest.mark.parametrize("name", ["specificity", "auroc", "auprc"])
 def test_scores_without_another_class_are_undefined(name):
     assert np.isnan(value(name, binary([0.2, 0.7], [1, 1])))
+
+
+def test_calibration_error_by_hand():
+    """Bins 0.1-0.2 (mean .15, no hit) and 0.8-0.9 (mean .85, one hit of two), two slices each."""
+    outcome = binary([0.12, 0.18, 0.82, 0.88], [0, 0, 1, 0])
+    assert value("calibration_error", outcome) == pytest.approx(0.5 * 0.15 + 0.5 * 0.35)
+    curve = calibration_curve([outcome, outcome])
+    assert [point["probability"] for point in curve] == pytest.approx([0.15, 0.85])
+    assert [point["share"] for point in curve] == [0, 0.5]
+    assert [point["slices"] for point in curve] == [2, 2]
+
+
+def test_a_certain_probability_has_a_bin():
+    assert value("calibration_error", binary([1.0, 0.0], [1, 0])) == 0
+
+
+def test_f1_equals_scikit_learn():
+    outcome = random_outcome(1, ties=False)
+    expected = f1_score(outcome.labels == 2, outcome.score > outcome.threshold)
+    assert value("f1", outcome) == pytest.approx(expected)

@@ -1,0 +1,49 @@
+"""How tables and plots of the report name arms and measures, and write a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medimg_gan.report.plots import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Report = dict[str, Any]
+
+
+def label(report: Report, choice: Mapping[str, Any]) -> str:
+    """Title of a chosen arm, with its ratio where slices were added."""
+    added = next(arm["added"] for arm in report["arms"] if is_arm(arm, choice))
+    return f"{choice['title']}, ratio {choice['ratio']:g}" if added else choice["title"]
+
+
+def is_arm(arm: Mapping[str, Any], choice: Mapping[str, Any]) -> bool:
+    """Whether an arm of the list is the chosen one."""
+    return (arm["name"], arm["ratio"]) == (choice["name"], choice["ratio"])
+
+
+def is_chosen(report: Report, arm: Mapping[str, Any]) -> bool:
+    """Whether the verdict speaks of the arm."""
+    return is_arm(arm, report["reference"]) or is_arm(arm, report["candidate"])
+
+
+def arm_name(report: Report, arm: Mapping[str, Any]) -> str:
+    """Title of an arm in plots; the ratio is said where the same arm stands at several."""
+    several = sum(other["name"] == arm["name"] for other in report["arms"]) > 1
+    return f"{arm['title']} {arm['ratio']:g}" if several else arm["title"]
+
+
+def mark(values: Mapping[str, float]) -> Mark:
+    """A mark of a plot."""
+    return Mark(values["mean"], values["low"], values["high"])
+
+
+def metric_title(report: Report, name: str) -> str:
+    """Heading of a measure."""
+    return report["method"].get("metrics", {}).get(name, {}).get("title", name)
+
+
+def interval_cell(values: Mapping[str, float]) -> str:
+    """A mean with its interval below."""
+    return f"{values['mean']:.3f}<small>{values['low']:.3f}–{values['high']:.3f}</small>"

@@ -1,0 +1,127 @@
+"""The lines of a study's table: what each arm's classifiers said, by slice and by patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medimg_gan.metrics import METRICS, Outcome
+from medimg_gan.metrics.classification import threshold_at_specificity
+from medimg_gan.metrics.patients import by_patient
+from medimg_gan.metrics.statistics import mean_score
+from medimg_gan.study.arms import find_arm
+
+if TYPE_CHECKING:
+    from medimg_gan.metrics.patients import Rule
+    from medimg_gan.study.arms import Role
+    from medimg_gan.study.data import Split, StudyConfig, StudyData
+    from medimg_gan.study.fits import Fit, FitResult
+    from medimg_gan.types import FloatArray, IntArray
+
+PRIMARY = "minority_sensitivity"
+"""The measure that the verdict is about."""
+CHOSEN_BY = (PRIMARY, "auroc")
+"""Measures on validation by which an arm or ratio is chosen; the second breaks ties."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm at one ratio: a line of the table.
+
+    Attributes:
+        arm: Key of ARMS.
+        ratio: Minority over largest other class, after mixing.
+        added: Slices added to the training split.
+        validation: One outcome per seed.
+        test: One outcome per seed, at the threshold found on validation.
+    """
+
+    arm: str
+    ratio: float
+    added: int
+    validation: list[Outcome]
+    test: list[Outcome]
+
+    @property
+    def role(self) -> Role:
+        """What the arm is in the comparison."""
+        return find_arm(self.arm).role
+
+    @property
+    def key(self) -> tuple[str, float]:
+        """Arm and ratio."""
+        return self.arm, self.ratio
+
+    def chosen_by(self) -> tuple[float, ...]:
+        """Scores on validation that rank the row."""
+        return tuple(mean_score(METRICS[name].score, self.validation) for name in CHOSEN_BY)
+
+
+def gather_rows(data: StudyData, config: StudyConfig, results: dict[Fit, FitResult]) -> list[Row]:
+    """Group the trainings of all seeds by arm and ratio, in the order they were planned."""
+    rows: dict[tuple[str, float], Row] = {}
+    for fit, result in results.items():
+        row = rows.setdefault((fit.arm, fit.ratio), Row(fit.arm, fit.ratio, fit.added, [], []))
+        _append(
+            row,
+            (result.validation, data.val.labels),
+            (result.test, data.test.labels),
+            data.minority,
+            config.specificity,
+        )
+    return list(rows.values())
+
+
+def patient_rule(data: StudyData) -> Rule:
+    """``"mean"`` where every training patient is of one kind throughout, else ``"max"``."""
+    minority = data.train.labels == data.minority
+    both = np.intersect1d(data.train.patients[minority], data.train.patients[~minority])
+    return "max" if len(both) else "mean"
+
+
+def rows_by_patient(data: StudyData, config: StudyConfig, rows: list[Row]) -> list[Row] | None:
+    """The same rows with a patient in place of a slice; their threshold is found anew.
+
+    None where patients are unknown, or where validation or test lacks patients with or without
+    the minority class.
+    """
+    if not data.patients_known:
+        return None
+    for split in (data.val, data.test):
+        if split.patients_with(data.minority) == len(np.unique(split.patients)):
+            return None
+    rule = patient_rule(data)
+
+    def joined(split: Split, outcome: Outcome) -> tuple[FloatArray, IntArray]:
+        return by_patient(outcome.probabilities, split.labels, split.patients, data.minority, rule)
+
+    found = []
+    for row in rows:
+        whole = Row(row.arm, row.ratio, row.added, [], [])
+        for validation, test in zip(row.validation, row.test, strict=True):
+            _append(
+                whole,
+                joined(data.val, validation),
+                joined(data.test, test),
+                data.minority,
+                config.specificity,
+            )
+        found.append(whole)
+    return found
+
+
+def _append(
+    row: Row,
+    validation: tuple[FloatArray, IntArray],
+    test: tuple[FloatArray, IntArray],
+    minority: int,
+    specificity: float,
+) -> None:
+    """Add one seed's (probabilities, labels), at the threshold that validation gives."""
+    probabilities, labels = validation
+    positive = (labels == minority).astype(float)
+    threshold = threshold_at_specificity(probabilities[:, minority], positive, specificity)
+    row.validation.append(Outcome(probabilities, labels, minority, threshold))
+    row.test.append(Outcome(*test, minority, threshold))

@@ -1,0 +1,47 @@
+"""How often a study claims help: seldom where there is none, as computed where there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+STUDIES = 200
+
+
+def _load_simulation():
+    """The command beside this file, as a module."""
+    path = Path(__file__).with_name("simulation.py")
+    spec = importlib.util.spec_from_file_location("simulation", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+simulation = _load_simulation()
+
+
+@pytest.mark.parametrize("name", ["1 baseline, 1 arm", "1 arm, 3 seeds that differ much"])
+def test_without_an_effect_help_is_claimed_in_at_most_one_study_of_twenty(name):
+    found = simulation.rates(simulation.NULLS[name], STUDIES, resamples=200)
+    assert found.helped <= 0.05
+    assert found.hurt <= 0.06, "three standard errors above 2.5 %"
+
+
+def test_luck_that_was_chosen_on_validation_is_not_claimed():
+    """One baseline, five ratios: without correction for the ratios, 8 % were claimed."""
+    design = replace(simulation.NULLS["1 arm x 5 ratios, seeds that differ much"], slices=2)
+    assert simulation.rates(design, STUDIES, resamples=150).helped <= 0.05
+
+
+def test_power_is_as_computed():
+    """The planted effect is the minimal detectable one; 0.074 is 2.6 standard errors of 0.8."""
+    found = simulation.rates(simulation.PLANTED, STUDIES, resamples=200)
+    assert found.difference == pytest.approx(found.detectable, abs=0.012)
+    assert found.helped == pytest.approx(0.8, abs=0.074)
