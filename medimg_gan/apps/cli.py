@@ -17,7 +17,7 @@ VERBS = {
     "make-phantom": "write the embedded head data set",
     "train-gan": "train a GAN that makes slices from noise",
     "train-cyclegan": "train an unpaired translator between two modalities",
-    "evaluate": "measure a GAN's images beside real ones",
+    "evaluate": "measure a GAN's images, or a translator's volumes beside the truth",
     "synthesize": "write synthetic slices of a trained GAN",
     "explore": "look around in the latent space of a trained GAN",
     "translate": "translate whole volumes, geometry kept",

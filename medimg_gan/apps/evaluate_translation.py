@@ -108,9 +108,8 @@ def _material(
         scans = paired
     patients = len({scan.patient for scan in scans})
     if patients < FEW:
-        notes.append(
-            f"{patients} patient{'s' * (patients > 1)}: too few for the intervals to mean much"
-        )
+        plural = "s" * (patients > 1)
+        notes.append(f"{patients} patient{plural}: too few for the intervals to mean much")
     real, _ = comparison.unseen(targets, run)
     # A lesion's usual strength is learnt before lesions are looked for where there are none.
     scans.sort(key=lambda scan: not (scan.mask and _lesions(scan, read_series(scan.series)).any()))

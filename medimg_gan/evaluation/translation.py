@@ -44,12 +44,11 @@ class Measure:
 
 
 VALUE = "value"
-NAMES = {"soft": "soft tissue"}
 MEASURES: dict[str, Measure] = {
     "mae": Measure("MAE in the body", VALUE, "lower", 1),
     "me": Measure("ME in the body", VALUE, "near 0", 1),
     **{
-        f"{kind}_{tissue}": Measure(f"{kind.upper()} in {NAMES.get(tissue, tissue)}", VALUE, better, 1)
+        f"{kind}_{tissue}": Measure(f"{kind.upper()} in {tissue}", VALUE, better, 1)
         for kind, better in (("mae", "lower"), ("me", "near 0"))
         for tissue in paired.TISSUES
     },

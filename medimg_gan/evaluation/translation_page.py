@@ -93,9 +93,10 @@ def write(folder: Path, found: Evaluation) -> None:
 
 def in_words(found: Evaluation) -> str:
     """The table as aligned text, then lesions and notes."""
+    count = len(found.patients)
     lines = [
-        f"{len(found.patients)} patient{'s' * (len(found.patients) > 1)} that the training did not see: "
-        f"mean [95 % interval], spread between patients"
+        f"{count} patient{'s' * (count > 1)} that the training did not see: mean [95 % interval], "
+        "spread between patients"
     ]
     width = max(len(measure.title) for measure in MEASURES.values())
     for row in summaries(found.patients):
