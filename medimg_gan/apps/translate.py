@@ -45,8 +45,8 @@ class Config:
     patients that the training did not see."""
     uncertainty: bool = False
     """Write <key>_uncertainty.nii.gz beside each volume: the standard deviation of each voxel over
-    shifted and mirrored translations by the networks of the kept checkpoints (10 to 20 times as
-    slow); with --truth, say how well it tells the error."""
+    shifted and mirrored translations (10 times as slow); with --truth, say how well it tells
+    the error."""
     keep_identity: bool = False
     """Copy name, ID, birth date and sex of the patient, and the study's UID, date, time, ID and
     accession number, from DICOM sources into DICOM output. THE FILES THEN NAME PATIENTS. Without
@@ -77,7 +77,7 @@ def main(config: Config) -> None:
     from medimg_gan.data.index import build_index, say_what_is_wrong
     from medimg_gan.synthesis import Translator, load_run
 
-    translator = load_run(config.run, default_device(), snapshots=config.uncertainty)
+    translator = load_run(config.run, default_device())
     if not isinstance(translator, Translator):
         raise RunError(
             f"{config.run}: makes slices from noise, it does not translate",

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.pt"
 """What a finished training leaves for sampling."""
-CHECKPOINTS = "checkpoints"
-"""Folder of the states that a training goes on from."""
 
 
 class Engine:
@@ -90,7 +88,7 @@ class Engine:
         self.batches = Batches(stream, fabric, 0 if fabric.device.type == "cpu" else MADE_AHEAD)
         self.held_out = None if held_out is None else fabric.to_device(held_out)
         self.preview = None if preview is None else fabric.to_device(preview)
-        self.checkpoints = Checkpoints(folder / CHECKPOINTS, settings.keep)
+        self.checkpoints = Checkpoints(folder / "checkpoints", settings.keep)
         self.interrupts = Interrupts()
         self.clock = Clock(fabric, settings.checkpoint_minutes, self.interrupts)
         self.averages, self.speed = Averages(), Speed()

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.number import Number
-from medimg_gan.engine.checkpoint import fill, load_weights, read_tensors
-from medimg_gan.engine.loop import CHECKPOINTS, WEIGHTS
+from medimg_gan.engine.checkpoint import load_weights
+from medimg_gan.engine.loop import WEIGHTS
 from medimg_gan.engine.watch import WEIGHTS_BEST
 from medimg_gan.errors import RunError
 from medimg_gan.modalities import MODALITIES, Scale
@@ -22,7 +22,7 @@ Weights = Literal["best", "last"]
 
 
 def load_run(
-    folder: str | Path, device: str = "cpu", weights: Weights = "best", *, snapshots: bool = False
+    folder: str | Path, device: str = "cpu", weights: Weights = "best"
 ) -> Generator | Translator:
     """The trained networks of a run, ready to use.
 
@@ -30,7 +30,6 @@ def load_run(
         folder: What ``train-gan`` or ``train-cyclegan`` wrote.
         device: Where to compute, as torch names it.
         weights: See :func:`weights_file`.
-        snapshots: Whether a translator is to bring the averaged networks of its kept checkpoints.
 
     Raises:
         RunError: If the folder is not a training run, or one that is not finished.
@@ -65,7 +64,6 @@ def load_run(
             standard,
             facts.get("adjacent", 1),
             tuple(name for name in facts.get("sources") or () if name not in MODALITIES),
-            _snapshots(folder, facts, device) if snapshots else (),
         )
     assert isinstance(recipe, NoiseRecipe)
     return Generator(
@@ -79,17 +77,6 @@ def load_run(
         chain=chain,
         numbers=tuple(Number.from_plain(one) for one in facts.get("numbers", [])),
     )
-
-
-def _snapshots(folder: Path, facts: dict[str, Any], device: str) -> tuple[TranslationRecipe, ...]:
-    """The averaged networks of the checkpoints before the last, which holds the run's weights."""
-    found = []
-    for path in sorted((folder / CHECKPOINTS).glob("step_*.pt"))[:-1]:
-        recipe = build_recipe(facts)
-        averaged = {name: recipe.get_submodule(name) for name in recipe.averaged}
-        fill(path, averaged, read_tensors(path)["ema"])
-        found.append(recipe.to(device).eval().requires_grad_(False))
-    return tuple(found)
 
 
 def weights_file(folder: Path, weights: Weights) -> Path:

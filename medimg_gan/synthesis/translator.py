@@ -47,7 +47,6 @@ class Translator:
         standard: MR's standard scale, where the training learnt one.
         adjacent: Slices that the network sees, and makes, at once (2.5D).
         sequences: MR sequences that are its input, in this order; () for any scan of ``source``.
-        snapshots: The same networks as they were earlier in the training, for the uncertainty.
     """
 
     recipe: TranslationRecipe
@@ -59,7 +58,6 @@ class Translator:
     standard: StandardScale | None = None
     adjacent: int = 1
     sequences: tuple[str, ...] = ()
-    snapshots: tuple[TranslationRecipe, ...] = ()
 
     def translate(self, volume: Volume | Sequence[Volume]) -> Volume:
         """A target-like volume on exactly the source's grid.
@@ -86,19 +84,15 @@ class Translator:
 
         Returns:
             The same volume as :meth:`translate` gives, and the standard deviation, in ``unit``,
-            over translations of the mirrored (where anatomy allows) and shifted source by this
-            training's last networks and its ``snapshots``.
+            over translations of the shifted and, where anatomy allows, mirrored source.
         """
         encoded, first = self._encoded(volume)
         made = self._pictures(encoded, self.recipe.translate)
         spread = Spread(made.shape)
         spread.add(made)
-        for recipe in (self.recipe, *self.snapshots):
-            for move in MOVES:
-                if move.mirrors and not self.recipe.spec.mirror:
-                    continue
-                if not (move.nothing and recipe is self.recipe):  # that one is ``made``
-                    spread.add(self._pictures(encoded, moved(recipe.translate, move)))
+        for move in MOVES:
+            if self.recipe.spec.mirror or not move.mirrors:
+                spread.add(self._pictures(encoded, moved(self.recipe.translate, move)))
         # A deviation has no lowest value to be added: the scale without its offset.
         width = Scale(0.0, self.scale.high - self.scale.low)
         deviation = decode(spread.deviation() - 1, encoded[0], width, "signal")

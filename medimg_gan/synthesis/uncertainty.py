@@ -28,17 +28,12 @@ class Move:
     right: int = 0
     mirrors: bool = False
 
-    @property
-    def nothing(self) -> bool:
-        """Whether it leaves everything in its place."""
-        return self == Move()
-
 
 MOVES = tuple(
     Move(down, right, mirrors)
     for mirrors in (False, True)
     for down, right in ((0, 0), (1, 2), (2, -1), (-1, -2), (-2, 1))
-)
+)[1:]  # the first leaves everything in its place
 """Shifts that meet a network's fourfold downsampling at other phases."""
 
 

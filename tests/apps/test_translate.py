@@ -131,7 +131,7 @@ def test_an_uncertainty_lies_beside_its_volume_and_passes_for_no_scan(place, cap
     np.testing.assert_array_equal(image.affine, made.affine)
     assert image.get_fdata().max() > 0
     volumes, _ = read_volumes(place / "out")
-    assert sorted(volume.modality for volume in volumes) == ["", "", "ct", "ct"]
+    assert [volume.modality for volume in volumes].count("ct") == 2
 
 
 def test_an_interrupted_call_goes_on_with_what_is_not_there(place, monkeypatch):
