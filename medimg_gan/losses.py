@@ -115,6 +115,31 @@ def feature_distance(fake: Tensor, real: Tensor) -> Tensor:
     return (fake.mean(dim=0) - real.detach().mean(dim=0)).square().sum()
 
 
+def patch_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
+    """``-log softmax(q k / temperature)`` at the query's own place (Park 2020, eq. 2 and 3).
+
+    The other places of the same image are the negatives. It is log(P) when all features are alike.
+
+    Args:
+        queries: Unit features (N, P, C) of P places of the images that were made.
+        keys: Those of the same places of the images given; they get no gradient.
+        temperature: How much closer than the others the right key must be; the paper's tau.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        alike = keys.detach().float() @ queries.float().transpose(1, 2) / temperature
+        places = torch.arange(alike.shape[1], device=alike.device)
+        return F.cross_entropy(alike, places.expand(len(alike), -1))
+
+
+def roughness(field: Tensor) -> Tensor:
+    """``|dT/dx|^2 + |dT/dy|^2`` in pixels per pixel (Kong 2021, L_Smooth).
+
+    Args:
+        field: Displacements (N, 2, H, W) in pixels; a constant one has no roughness.
+    """
+    return field.diff(dim=2).square().mean() + field.diff(dim=3).square().mean()
+
+
 Terms = dict[str, tuple[float, Tensor]]
 """The parts of a loss by the names under which they are plotted: weight and value of each."""
 

@@ -77,7 +77,7 @@ def test_a_torchscript_file_makes_the_same_images_in_plain_torch(name, tmp_path)
     torch.testing.assert_close(found, expected.clamp(-1, 1), rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "progressive", "cyclegan"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "progressive", "cyclegan", "cut"])
 def test_an_onnx_file_makes_the_same_images_in_another_runtime(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     run = trained(name)
@@ -97,7 +97,7 @@ def test_an_onnx_file_makes_the_same_images_in_another_runtime(name, tmp_path):
     np.testing.assert_allclose(found, expected.clamp(-1, 1).numpy(), rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["stylegan3", "cyclegan"])
+@pytest.mark.parametrize("name", ["stylegan3", "cyclegan", "cut"])
 def test_a_safetensors_file_holds_the_weights_and_how_to_build_the_network(name, tmp_path):
     safetensors = pytest.importorskip("safetensors")
     run = trained(name)

@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from medimg_gan.nets.blocks import SLOPE
 
 
+def residual_blocks(size: int) -> int:
+    """Blocks of a generator of images of ``size`` pixels (Zhu 2017, appendix 7.2)."""
+    return 6 if size <= 128 else 9
+
+
+def critic_layers(size: int) -> int:
+    """Strided layers of a patch critic: 70x70 pixels from 128 on, less where images are smaller."""
+    return 3 if size >= 128 else 2 if size >= 64 else 1
+
+
 class ResnetBlock(nn.Module):
     """Two reflected 3x3 convolutions with instance norm, added to the input."""
 

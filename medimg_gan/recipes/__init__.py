@@ -11,10 +11,14 @@ from medimg_gan.recipes.base import (
     TranslationRecipe,
 )
 from medimg_gan.recipes.cgan import Cgan
+from medimg_gan.recipes.cut import Cut
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.dcgan import Dcgan
 from medimg_gan.recipes.fastgan import FastGan
+from medimg_gan.recipes.pix2pix import Pix2Pix
 from medimg_gan.recipes.progressive import Progressive
+from medimg_gan.recipes.reggan import RegGan
+from medimg_gan.recipes.regression import Regression
 from medimg_gan.recipes.stylegan3 import StyleGan3
 from medimg_gan.recipes.vae import Vae
 from medimg_gan.recipes.vae_gan import VaeGan
@@ -24,10 +28,14 @@ RecipeEntry = type[Recipe]
 
 RECIPES: dict[str, RecipeEntry] = {
     "cgan": Cgan,
+    "cut": Cut,
     "cyclegan": CycleGan,
     "dcgan": Dcgan,
     "fastgan": FastGan,
+    "pix2pix": Pix2Pix,
     "progressive": Progressive,
+    "reggan": RegGan,
+    "regression": Regression,
     "stylegan3": StyleGan3,
     "vae": Vae,
     "vae-gan": VaeGan,

@@ -134,7 +134,8 @@ class Recipe(nn.Module):
         """Named image stacks (N, C, H, W) in [-1, 1] for the eye; equal seeds give equal images.
 
         A noise recipe gives ``{"samples": ...}`` in rows of one class; a translator gives
-        ``{"source": ..., "translated": ..., "back": ...}`` of ``batch``.
+        ``{"source": ..., "translated": ..., ...}`` of ``batch``, with
+        ``back`` where there is a way back and ``target`` where there are pairs.
         """
         raise NotImplementedError
 

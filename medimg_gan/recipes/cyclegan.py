@@ -28,7 +28,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan import losses
-from medimg_gan.nets.translation import PatchCritic, ResnetGenerator
+from medimg_gan.nets.translation import (
+    PatchCritic,
+    ResnetGenerator,
+    critic_layers,
+    residual_blocks,
+)
 from medimg_gan.recipes.base import Adam, Phase, Spec, TranslationRecipe
 from medimg_gan.recipes.replay import replayed
 
@@ -66,8 +71,7 @@ class CycleGan(TranslationRecipe):
 
     def __init__(self, config: CycleGanConfig, spec: Spec) -> None:
         super().__init__(config, spec)
-        blocks = 6 if spec.size <= 128 else 9
-        layers = 3 if spec.size >= 128 else 2 if spec.size >= 64 else 1
+        blocks, layers = residual_blocks(spec.size), critic_layers(spec.size)
         source, target = spec.inputs, spec.channels
         self.to_target = ResnetGenerator(source, target, config.width, blocks)
         self.to_source = ResnetGenerator(target, source, config.width, blocks)

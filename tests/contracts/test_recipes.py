@@ -22,9 +22,10 @@ def build(name: str, spec: Spec = SPEC) -> Recipe:
 
 
 def some_batch(spec: Spec = SPEC, count: int = 4):
+    channels = {"image": spec.channels, "source": spec.inputs, "target": spec.channels}
     images = {
-        name: torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1
-        for name in ("image", "source", "target")
+        name: torch.rand(count, number, spec.size, spec.size) * 2 - 1
+        for name, number in channels.items()
     }
     numbers = torch.rand(count, len(spec.numbers)) * 2 - 1
     labels = torch.arange(count) % 2
@@ -184,6 +185,7 @@ def test_preview_depends_on_the_seed_alone(name):
 @pytest.mark.parametrize("spec", [
     Spec(channels=1, size=64, classes=("a", "b")), Spec(channels=3, size=32, classes=("a", "b")),
     Spec(channels=1, size=32), Spec(channels=1, size=32, numbers=("position", "age")),
+    Spec(channels=1, size=32, source_channels=2),
 ])  # fmt: skip
 def test_phases_run_at_other_sizes_and_channels_and_without_classes_or_numbers(name, spec):
     recipe, batch = build(name, spec), some_batch(spec, 2)
