@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from medimg_gan.nets.blocks import SLOPE
+from medimg_gan.nets.blocks import SLOPE, channels_last
+
+
+class InstanceNorm(nn.Module):
+    """Every channel of every image to mean 0 and variance 1 (Ulyanov 2016).
+
+    Training on a CPU stores images pixel by pixel from here on, which makes the convolutions of a
+    generator a third faster. Torch's own instance norm would turn them back into planes; the
+    batch norm of a single image is its instance norm, and leaves the order alone.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> same shape."""
+        if not self.training or features.device.type != "cpu":
+            return F.instance_norm(features)  # which an exported network takes any batch through
+        each = channels_last(features).split(1)
+        return torch.cat([F.batch_norm(image, None, None, training=True) for image in each])
 
 
 def residual_blocks(size: int) -> int:
@@ -83,7 +100,7 @@ class PatchCritic(nn.Module):
             after = width * min(2**layer, 8)
             parts += [
                 nn.Conv2d(before, after, 4, 2 if layer < layers else 1, padding=1, bias=False),
-                nn.InstanceNorm2d(after),
+                InstanceNorm(),
                 nn.LeakyReLU(SLOPE),
             ]
             before = after
@@ -101,11 +118,12 @@ def _convolution(before: int, after: int, kernel: int, stride: int = 1) -> list[
     convolution = nn.Conv2d(
         before, after, kernel, stride, kernel // 2, bias=False, padding_mode="reflect"
     )
-    return [convolution, nn.InstanceNorm2d(after)]
+    return [convolution, InstanceNorm()]
 
 
 def _init_normal(network: nn.Module) -> None:
-    """Normal(0, 0.02) weights, zero biases (Zhu 2017, appendix 7.1)."""
+    """Normal(0, 0.02) weights, zero biases (Zhu 2017, appendix 7.1); stored channels last."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, 0.0, 0.02)

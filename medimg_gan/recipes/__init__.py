@@ -13,6 +13,7 @@ from medimg_gan.recipes.base import (
 from medimg_gan.recipes.cgan import Cgan
 from medimg_gan.recipes.cut import Cut
 from medimg_gan.recipes.cyclegan import CycleGan
+from medimg_gan.recipes.cyclegan_structure import CycleGanStructure
 from medimg_gan.recipes.dcgan import Dcgan
 from medimg_gan.recipes.fastgan import FastGan
 from medimg_gan.recipes.pix2pix import Pix2Pix
@@ -30,6 +31,7 @@ RECIPES: dict[str, RecipeEntry] = {
     "cgan": Cgan,
     "cut": Cut,
     "cyclegan": CycleGan,
+    "cyclegan-structure": CycleGanStructure,
     "dcgan": Dcgan,
     "fastgan": FastGan,
     "pix2pix": Pix2Pix,

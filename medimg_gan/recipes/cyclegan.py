@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medimg_gan import losses
@@ -101,26 +101,38 @@ class CycleGan(TranslationRecipe):
     def generators_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """L_GAN(G) + L_GAN(F) + lambda L_cyc + lambda / 2 L_identity (eq. 3 and sec. 5.2)."""
         source, target = batch["source"], batch["target"]
-        fake_target, fake_source = self.to_target(source), self.to_source(target)
+        fake_target, same_target = self._translated(self.to_target, source, target)
+        fake_source, same_source = self._translated(self.to_source, target, source)
         self._fakes = (fake_target.detach(), fake_source.detach())
-        fool = losses.least_squares(self.target_critic(fake_target), 1.0)
-        fool = fool + losses.least_squares(self.source_critic(fake_source), 1.0)
+        fool = losses.least_squares(self.target_critic(self.augment(fake_target)), 1.0)
+        fool = fool + losses.least_squares(self.source_critic(self.augment(fake_source)), 1.0)
         cycle = F.l1_loss(self.to_source(fake_target), source)
         cycle = cycle + F.l1_loss(self.to_target(fake_source), target)
-        identity = self._identity(source, target)
-        loss = fool + self.config.cycle_weight * cycle + self.config.identity_weight * identity
-        logs = {"fool": fool, "cycle": cycle, "identity": identity}
-        return loss, {f"generators/{name}": value.detach() for name, value in logs.items()}
+        terms: losses.Terms = {"fool": (1.0, fool), "cycle": (self.config.cycle_weight, cycle)}
+        if same_target is not None and same_source is not None:
+            identity = F.l1_loss(same_target, target) + F.l1_loss(same_source, source)
+            terms["identity"] = (self.config.identity_weight, identity)
+        terms |= self.structure_terms([(source, fake_target), (target, fake_source)])
+        loss, logs = losses.weighted(terms)
+        return loss, {f"generators/{name}": value for name, value in logs.items()}
 
     def critics_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """Half of (D(y) - 1)^2 + D(G(x))^2, for both domains, on replayed fakes."""
         fake_target, fake_source = self._take_fakes(batch)
         fake_target = replayed(fake_target, self.target_pool, self.target_count)
         fake_source = replayed(fake_source, self.source_pool, self.source_count)
-        on_target = _critic_loss(self.target_critic, batch["target"], fake_target)
-        on_source = _critic_loss(self.source_critic, batch["source"], fake_source)
+        on_target = self._critic_loss(self.target_critic, batch["target"], fake_target)
+        on_source = self._critic_loss(self.source_critic, batch["source"], fake_source)
         logs = {"critic/target": on_target.detach(), "critic/source": on_source.detach()}
         return on_target + on_source, logs
+
+    def augment(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) as the critics are to see them: here, as they are."""
+        return images
+
+    def structure_terms(self, translations: list[tuple[Tensor, Tensor]]) -> losses.Terms:
+        """More parts of the generators' loss, from (images, their translation): here, none."""
+        return {}
 
     @torch.no_grad()
     def scores(self, batch: Batch) -> Logs:
@@ -139,12 +151,19 @@ class CycleGan(TranslationRecipe):
         translated = self.to_target(source)
         return {"source": source, "translated": translated, "back": self.to_source(translated)}
 
-    def _identity(self, source: Tensor, target: Tensor) -> Tensor:
-        """L_identity; 0 where the domains differ in channels, as no network can be given both."""
-        if source.shape != target.shape:
-            return source.new_zeros(())
-        identity = F.l1_loss(self.to_target(target), target)
-        return identity + F.l1_loss(self.to_source(source), source)
+    def _translated(
+        self, network: nn.Module, images: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """``network`` of images to translate, and of images ``wanted`` that it shall leave alone.
+
+        Both go through in one call, which changes nothing, as every norm is an image's own. None
+        for the latter where they have no weight, or the domains differ in channels, so that the
+        network cannot be given both.
+        """
+        if not self.config.identity_weight or images.shape[1:] != wanted.shape[1:]:
+            return network(images), None
+        translated, same = network(torch.cat([images, wanted])).split([len(images), len(wanted)])
+        return translated, same
 
     def _take_fakes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The fakes that the generators made in this step; new ones if they did not run."""
@@ -154,9 +173,8 @@ class CycleGan(TranslationRecipe):
         with torch.no_grad():
             return self.to_target(batch["source"]), self.to_source(batch["target"])
 
-
-def _critic_loss(critic: torch.nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Least squares; halved, which slows the critic relative to the generator (Zhu 2017)."""
-    real_scores, fake_scores = critic(real), critic(fake)
-    both = losses.least_squares(real_scores, 1.0) + losses.least_squares(fake_scores, 0.0)
-    return both / 2
+    def _critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """Least squares; halved, which slows the critic relative to the generator (Zhu 2017)."""
+        images = torch.cat([self.augment(real), self.augment(fake)])
+        real_scores, fake_scores = critic(images).split([len(real), len(fake)])
+        return losses.least_squares_critic(real_scores, fake_scores)

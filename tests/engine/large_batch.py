@@ -22,7 +22,7 @@ from medimg_gan.recipes import RECIPES, Spec, cyclegan
 IMAGES = 8
 """In a step; two processes have half each, which is one group of the critics that compare."""
 STEPS = 20
-SMALLER = {"cyclegan": 16}
+SMALLER = {"cyclegan": 16, "cyclegan-structure": 16}
 """Sides of pictures that are not of 32 pixels, to be quick."""
 FEWER = dict.fromkeys(("cut", "pix2pix", "reggan", "regression"), 6)
 """Steps that are not ``STEPS``, to be quick; cut's contrast makes 1e-3 of 1e-15 within twenty."""
