@@ -117,7 +117,12 @@ def parse_domains(source: str, target: str) -> tuple[Domain, Domain]:
             fix="train one run a sequence",
         )
     both = set(domains[0].sequences) & set(domains[1].sequences)
-    whole = domains[0].modality == domains[1].modality and not all(d.sequences for d in domains)
+    known = all(set(domain.sequences) <= set(SEQUENCES.values()) for domain in domains)
+    whole = (
+        known  # what an unknown word is, only the data can tell
+        and domains[0].modality == domains[1].modality
+        and not all(domain.sequences for domain in domains)
+    )
     if both or whole:
         raise ConfigError(
             f"--src {domains[0].name} --tgt {domains[1].name}: the same scans on both sides",

@@ -12,7 +12,7 @@ from medimg_gan.apps import cli
 from medimg_gan.apps.train_cyclegan import Config
 from medimg_gan.recipes import RECIPES, TranslationRecipe
 from medimg_gan.recipes.cyclegan import CycleGan
-from medimg_gan.synthesis import load_run
+from medimg_gan.synthesis import Translator, load_run
 
 TINY = ["--size", "32", "--batch-size", "2", "--steps", "2", "--engine.precision", "32-true"]
 TINY += ["--set", "width=4"]
@@ -63,6 +63,7 @@ def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_t
 def test_a_run_between_sequences_is_loaded_with_their_modality(place):
     train("--src", "t1", "--tgt", "t2", "--balance-prior", "none")
     translator = load_run("runs/train-cyclegan-t1-t2")
+    assert isinstance(translator, Translator)
     assert (translator.source, translator.target) == ("mri", "mri")
 
 
