@@ -64,7 +64,7 @@ class PositionMatchedStream:
         own = self.source.dataset.patients[item]
         others = np.flatnonzero(patients != own)
         others = others if len(others) else np.arange(len(members))
-        counts = np.array([len(members[volume]) for volume in others])
+        counts = np.array([len(members[int(volume)]) for volume in others])
         volume = members[int(rng.choice(others, p=counts / counts.sum()))]
         wanted = self.source.dataset.position[item] + rng.uniform(-JITTER, JITTER)
         return int(volume[np.abs(self.target.position[volume] - wanted).argmin()])
