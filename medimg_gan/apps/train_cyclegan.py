@@ -17,7 +17,7 @@ from medimg_gan.console import say
 from medimg_gan.data.domains import Domain, parse_domains
 from medimg_gan.errors import ConfigError, DataError
 
-RecipeName = Literal["cyclegan"]
+RecipeName = Literal["cut", "cyclegan", "cyclegan-structure", "pix2pix", "reggan", "regression"]
 EMBEDDED = ("ct", "mri", "t1", "t2")
 """What the embedded phantom holds."""
 
@@ -32,7 +32,8 @@ class Config(TrainingConfig):
     tgt: str
     """What to translate to: a modality or one sequence."""
     recipe: RecipeName = "cyclegan"
-    """How it is trained."""
+    """cyclegan, cyclegan-structure and cut learn from unpaired scans; pix2pix, reggan and
+    regression from pairs."""
     adjacent: int = 1
     """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself."""
     balance_prior: Literal["auto", "none", "position", "label"] = "auto"
