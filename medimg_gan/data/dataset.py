@@ -51,7 +51,8 @@ class SliceDataset(Dataset["Batch"]):
     ) -> None:
         assert adjacent % 2 == 1, "an odd number of slices has a middle"
         self.cache = cache
-        of_scans = np.asarray(rows, np.int64).reshape(len(rows), -1)
+        of_scans = np.asarray(rows, np.int64)
+        of_scans = of_scans[:, None] if of_scans.ndim == 1 else of_scans
         assert standard is None or of_scans.shape[1] == 1, "one standard serves one sequence"
         self.rows = of_scans[:, 0]
         self.classes = classes

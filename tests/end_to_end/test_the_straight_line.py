@@ -162,7 +162,7 @@ def test_killed_at_any_moment_the_same_command_gives_the_same_weights(place):
     process = subprocess.Popen(killed, cwd=place, env=environment, stdout=subprocess.DEVNULL)
     checkpoints = place / "runs/killed/checkpoints"
     give_up = time.monotonic() + 120
-    while not list(checkpoints.glob("step_*.pt")) and time.monotonic() < give_up:
+    while not list(checkpoints.glob("step_*.json")) and time.monotonic() < give_up:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
