@@ -69,10 +69,9 @@ def main(config: Config) -> None:
         return
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
     say_if_embedded(config.source)
-    from medimg_gan.apps.training import (
-        check_options,
+    from medimg_gan.apps.training import check_options, open_training
+    from medimg_gan.apps.training_translator import (
         fit_translator,
-        open_training,
         prepare_translation_once,
         translation_recipe,
     )

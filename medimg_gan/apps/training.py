@@ -20,18 +20,10 @@ from medimg_gan.apps.common import (
     with_embedded_data,
 )
 from medimg_gan.apps.processes import told_by_first
-from medimg_gan.apps.translation_batches import (
-    Balance,
-    both_sides,
-    held_out_batch,
-    translation_stream,
-)
 from medimg_gan.apps.watching import watch_for
 from medimg_gan.config import as_dict
 from medimg_gan.data.dataset import SliceDataset, Stream
-from medimg_gan.data.domains import Domain
 from medimg_gan.data.prepare import Prepared, prepare
-from medimg_gan.data.translation import PreparedTranslation, prepare_translation
 from medimg_gan.engine.alarms import ALARMS
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.rows import read_rows
@@ -39,7 +31,7 @@ from medimg_gan.engine.runtime import make_fabric
 from medimg_gan.engine.settings import Plan
 from medimg_gan.engine.watch import Watch, read_best
 from medimg_gan.modalities import MODALITIES
-from medimg_gan.recipes import RECIPES, Recipe, Spec, TranslationRecipe
+from medimg_gan.recipes import RECIPES, Recipe, Spec
 from medimg_gan.recipes.game import GameConfig
 from medimg_gan.slices import spread_over
 
@@ -93,7 +85,7 @@ def fit_gan(
     balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
     held_out = _some(val, HELD_OUT_IMAGES)
     watch = watch_for(fabric, config, train, val, budget, patience)
-    _note(
+    note(
         fabric,
         run,
         net,
@@ -105,76 +97,11 @@ def fit_gan(
         numbers=[asdict(number) for number in prepared.numbers],
         counts=prepared.counts(),
         patients_known=prepared.patients_known,
-        **_chain_facts(config, prepared),
+        **chain_facts(config, prepared),
     )
     stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
     preview = _some(train, PREVIEW_IMAGES)
-    _fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
-
-
-def fit_translator(
-    fabric: Fabric,
-    run: runs.Run,
-    config: TrainingConfig,
-    prepared: PreparedTranslation,
-    *,
-    recipe: str,
-    options: tuple[str, ...],
-    budget: Budget,
-    adjacent: int = 1,
-    balance: Balance = "auto",
-) -> None:
-    """Train a translation recipe on slices of the training patients.
-
-    Args:
-        fabric: Launched.
-        run: To train in.
-        config: Flags of the verb.
-        prepared: In pairs where the recipe is ``paired``.
-        recipe: Name of a translation recipe.
-        options: Its settings, as name=value.
-        budget: How long.
-        adjacent: Neighbouring slices in an image, an odd number.
-        balance: What the sampling of unpaired slices is balanced by.
-
-    Raises:
-        DataError, LabelError: See :mod:`medimg_gan.apps.translation_batches`.
-    """
-    source, target = prepared.domains
-    train, val = (both_sides(prepared, part, adjacent) for part in ("train", "val"))
-    paired = translation_recipe(recipe).paired
-    stream, balanced = translation_stream(train, config.batch_size, config.seed, paired, balance)
-    modalities = (source.modality, target.modality)
-    mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
-    spec = Spec(
-        channels=adjacent,
-        size=config.size,
-        mirror=mirror,
-        source_channels=adjacent * len(source.channels),
-    )
-    net = build(recipe, options, spec, config.seed)
-    rows = train[1].table
-    _note(
-        fabric,
-        run,
-        net,
-        recipe,
-        source=source.name,
-        target=target.name,
-        sources=list(source.channels),
-        source_modality=source.modality,
-        target_modality=target.modality,
-        adjacent=adjacent,
-        paired=paired,
-        balance_prior=balanced,
-        unit=unit_of(target.modality, rows),
-        scale=typical_scale(rows),
-        counts=prepared.counts(),
-        patients_known=prepared.patients_known,
-        **_chain_facts(config, prepared),
-    )
-    held_out = held_out_batch(*val, HELD_OUT_IMAGES // 4)
-    _fit(fabric, run, config, net, stream, budget, held_out, held_out)
+    fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
 
 
 def spec_of(config: TrainingConfig, modality: str, unit: str, classes: tuple[str, ...]) -> Spec:
@@ -194,13 +121,6 @@ def build(recipe: str, options: tuple[str, ...], spec: Spec, seed: int) -> Recip
     entry = RECIPES[recipe]
     torch.manual_seed(seed)
     return entry(parse_options(entry.Config, options, recipe), spec)
-
-
-def translation_recipe(name: str) -> type[TranslationRecipe]:
-    """A recipe of :data:`RECIPES` that translates."""
-    entry = RECIPES[name]
-    assert issubclass(entry, TranslationRecipe), "flags offer no other"
-    return entry
 
 
 def check_options(recipe: str, options: tuple[str, ...], batch_size: int | None = None) -> None:
@@ -254,46 +174,17 @@ def prepare_once(
             condition=condition,
         )
 
-    return _once(fabric, ready)
+    return once(fabric, ready)
 
 
-def prepare_translation_once(
-    fabric: Fabric,
-    config: TrainingConfig,
-    domains: tuple[Domain, Domain],
-    folder: Path,
-    *,
-    paired: bool,
-    truth: Path | None,
-    labelled: bool,
-) -> PreparedTranslation:
-    """As :func:`prepare_once`, for :func:`medimg_gan.data.translation.prepare_translation`."""
-    sequences = any(domain.sequences for domain in domains)
-    source = with_embedded_data(config.source, "sequences" if sequences else "translation")
-
-    def ready() -> PreparedTranslation:
-        return prepare_translation(
-            source,
-            domains,
-            size=config.size,
-            seed=config.seed,
-            folder=folder,
-            paired=paired,
-            truth=truth,
-            labelled=labelled,
-            chain=config.transform,
-        )
-
-    return _once(fabric, ready)
-
-
-def _once(fabric: Fabric, ready: Callable[[], PreparedT]) -> PreparedT:
+def once(fabric: Fabric, ready: Callable[[], PreparedT]) -> PreparedT:
+    """What ``ready`` makes in the first process, then, with its work done, in the others."""
     first: list[PreparedT] = []
     told_by_first(fabric, lambda: first.append(ready()))
     return first[0] if first else ready()
 
 
-def _chain_facts(config: TrainingConfig, prepared: Prepared) -> dict[str, Any]:
+def chain_facts(config: TrainingConfig, prepared: Prepared) -> dict[str, Any]:
     """What later verbs need so that they treat scans as this training did."""
     standard = prepared.standard
     return {
@@ -302,13 +193,14 @@ def _chain_facts(config: TrainingConfig, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _note(fabric: Fabric, run: runs.Run, net: Recipe, recipe: str, **facts: Any) -> None:
+def note(fabric: Fabric, run: runs.Run, net: Recipe, recipe: str, **facts: Any) -> None:
+    """Write into the manifest what later verbs need to build and use the networks."""
     if fabric.is_global_zero:
         run.note(recipe=recipe, options=asdict(net.config), spec=asdict(net.spec), **facts)
     fabric.barrier()
 
 
-def _fit(
+def fit(
     fabric: Fabric,
     run: runs.Run,
     config: TrainingConfig,
@@ -319,6 +211,7 @@ def _fit(
     preview: Batch | None,
     watch: Watch | None = None,
 ) -> None:
+    """Train to the end of the budget, and finish the run."""
     plan = Plan(budget.steps, budget.minutes, config.seed, config.batch_size)
     engine = Engine(
         fabric, net, stream, plan, run.folder, config.engine,
