@@ -67,7 +67,8 @@ class SliceDataset(Dataset["Batch"]):
         if standard is not None:
             self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32))
         neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[of_scans]
-        self.places = cache.rows["picture"].to_numpy(np.int64)[neighbours].reshape(len(rows), -1)
+        places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
+        self.places = places.reshape(len(rows), of_scans.shape[1] * adjacent)
 
     @property
     def size(self) -> int:

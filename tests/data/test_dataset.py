@@ -147,3 +147,9 @@ def test_slices_are_mapped_to_the_standard_scale_by_their_own_volumes_landmarks(
         np.testing.assert_allclose(image, 0.18, atol=1e-4)
     plain = SliceDataset(SliceCache(pictures, rows), np.arange(12)).images()
     assert np.ptp(plain) > 0.09
+
+
+def test_a_part_without_slices_is_a_dataset_of_none(cache):
+    dataset = SliceDataset(cache, np.array([], int), adjacent=3)
+    assert len(dataset) == 0
+    assert dataset.gather(np.array([], int))["image"].shape == (0, 3, 4, 4)

@@ -1,0 +1,131 @@
+"""The heavy half of ``train-cyclegan``: data of two domains, and a translation recipe trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from medimg_gan import runs
+from medimg_gan.apps.common import Budget, TrainingConfig, typical_scale, with_embedded_data
+from medimg_gan.apps.training import (
+    HELD_OUT_IMAGES,
+    build,
+    chain_facts,
+    fit,
+    note,
+    once,
+    unit_of,
+)
+from medimg_gan.apps.translation_batches import (
+    Balance,
+    both_sides,
+    held_out_batch,
+    translation_stream,
+)
+from medimg_gan.data.domains import Domain
+from medimg_gan.data.translation import PreparedTranslation, prepare_translation
+from medimg_gan.modalities import MODALITIES
+from medimg_gan.recipes import RECIPES, Spec, TranslationRecipe
+
+
+def prepare_translation_once(
+    fabric: Fabric,
+    config: TrainingConfig,
+    domains: tuple[Domain, Domain],
+    folder: Path,
+    *,
+    paired: bool,
+    truth: Path | None,
+    labelled: bool,
+) -> PreparedTranslation:
+    """As :func:`prepare_once`, for :func:`medimg_gan.data.translation.prepare_translation`."""
+    sequences = any(domain.sequences for domain in domains)
+    source = with_embedded_data(config.source, "sequences" if sequences else "translation")
+
+    def ready() -> PreparedTranslation:
+        return prepare_translation(
+            source,
+            domains,
+            size=config.size,
+            seed=config.seed,
+            folder=folder,
+            paired=paired,
+            truth=truth,
+            labelled=labelled,
+            chain=config.transform,
+        )
+
+    return once(fabric, ready)
+
+
+def fit_translator(
+    fabric: Fabric,
+    run: runs.Run,
+    config: TrainingConfig,
+    prepared: PreparedTranslation,
+    *,
+    recipe: str,
+    options: tuple[str, ...],
+    budget: Budget,
+    adjacent: int = 1,
+    balance: Balance = "auto",
+) -> None:
+    """Train a translation recipe on slices of the training patients.
+
+    Args:
+        fabric: Launched.
+        run: To train in.
+        config: Flags of the verb.
+        prepared: In pairs where the recipe is ``paired``.
+        recipe: Name of a translation recipe.
+        options: Its settings, as name=value.
+        budget: How long.
+        adjacent: Neighbouring slices in an image, an odd number.
+        balance: What the sampling of unpaired slices is balanced by.
+
+    Raises:
+        DataError, LabelError: See :mod:`medimg_gan.apps.translation_batches`.
+    """
+    source, target = prepared.domains
+    train, val = (both_sides(prepared, part, adjacent) for part in ("train", "val"))
+    paired = translation_recipe(recipe).paired
+    stream, balanced = translation_stream(train, config.batch_size, config.seed, paired, balance)
+    modalities = (source.modality, target.modality)
+    mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
+    spec = Spec(
+        channels=adjacent,
+        size=config.size,
+        mirror=mirror,
+        source_channels=adjacent * len(source.channels),
+    )
+    net = build(recipe, options, spec, config.seed)
+    rows = train[1].table
+    note(
+        fabric,
+        run,
+        net,
+        recipe,
+        source=source.name,
+        target=target.name,
+        sources=list(source.channels),
+        source_modality=source.modality,
+        target_modality=target.modality,
+        adjacent=adjacent,
+        paired=paired,
+        balance_prior=balanced,
+        unit=unit_of(target.modality, rows),
+        scale=typical_scale(rows),
+        counts=prepared.counts(),
+        patients_known=prepared.patients_known,
+        **chain_facts(config, prepared),
+    )
+    held_out = held_out_batch(*val, HELD_OUT_IMAGES // 4)
+    fit(fabric, run, config, net, stream, budget, held_out, held_out)
+
+
+def translation_recipe(name: str) -> type[TranslationRecipe]:
+    """A recipe of :data:`RECIPES` that translates."""
+    entry = RECIPES[name]
+    assert issubclass(entry, TranslationRecipe), "flags offer no other"
+    return entry
