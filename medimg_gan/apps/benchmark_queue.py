@@ -62,13 +62,14 @@ def work(jobs: Sequence[Job | None], minutes: float, parallel: int) -> list[Job]
     return work_off(left, parallel, told)
 
 
-def is_finished(folder: Path, **settings: object) -> bool:
-    """Whether a folder holds the finished run with these settings."""
+def is_finished(folder: Path, data: Path | None = None, **settings: object) -> bool:
+    """Whether a folder holds the finished run with these settings, and on these data if given."""
     if not (folder / runs.MANIFEST).exists():
         return False
     manifest = runs.read_json(folder / runs.MANIFEST)
     found = manifest.get("config", {})
     same = all(found.get(name) == value for name, value in settings.items())
+    same = same and (data is None or found.get("source", {}).get("data") == str(data))
     return bool(manifest.get("finished")) and same
 
 

@@ -183,15 +183,17 @@ class Trial:
         truth = ["--truth", given.truth] if given.truth else []
         train = ["train-cyclegan", "--recipe", one.recipe, "--src", "mri", "--tgt", "ct"]
         train += ["--data", given.data, *(truth if self.paired else [])]
-        train += ["--labels", given.table] if given.table else []
+        # Both know the patients from the table: folder names need not tell them.
+        table = ["--labels", given.table] if given.table else []
+        train += table
         train += ["--steps", self.steps, "--seed", given.seed, "--run", self.folder]
         train += ["--size", config.size, "--batch-size", config.batch_size]
         for name, value in one.flags(self.part).items():
             train += [f"--{name}", value]
         train += ["--set", *one.options] if one.options else []
-        evaluate = ["evaluate", "--run", self.folder, "--data", given.data, *truth]
+        evaluate = ["evaluate", "--run", self.folder, "--data", given.data, *table, *truth]
         left = []
-        if not is_finished(self.folder, steps=self.steps, seed=given.seed):
+        if not is_finished(self.folder, given.data, steps=self.steps, seed=given.seed):
             left = [train, [*evaluate, "--restart"]]
         elif not is_finished(self.folder / "evaluation"):
             left = [evaluate]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def placed_scans(
         ]
         found = visits(of_channel)
         _say_left_out(of_channel, found, group, paired)
-        for members in found:
+        for members in sorted(found, key=_name_in_order):
             for scan, (domain, channel) in zip(members, names, strict=True):
                 placed.append((scan, Place(visit, domain.name, channel)))
             visit += 1
@@ -149,7 +150,7 @@ def with_stacks(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the column stack: the slices among which a ``position`` is a height.
 
     That is a volume. Where a domain has single pictures only, it is a patient's pictures, and
-    their positions are told by the order of their names, from 0 to 1.
+    their positions are told by the order of their names, from 0 to 1 (9 before 10).
     """
     rows = rows.assign(stack=rows["scan"])
     for _, own in rows.groupby("domain"):
@@ -161,3 +162,8 @@ def with_stacks(rows: pd.DataFrame) -> pd.DataFrame:
         rows.loc[own.index, "position"] = place.astype(np.float32)
         rows.loc[own.index, "stack"] = own.groupby("patient").ngroup()
     return rows
+
+
+def _name_in_order(members: tuple[Scan, ...]) -> str:
+    """The first scan's path with its numbers padded, so that 9 comes before 10."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), members[0].path)

@@ -152,6 +152,7 @@ def _share(series: Dataset, origin: Origin) -> None:
         series.FrameOfReferenceUID = origin.frame_of_reference
     if origin.patient_position and "PatientPosition" in series:
         series.PatientPosition = origin.patient_position
+    series.DeidentificationMethod = "No element copied but of frame of reference and position"
     if origin.identity is not None:
         series.update(origin.identity)
         series.PatientIdentityRemoved = "NO"

@@ -43,12 +43,12 @@ def mean_absolute_error(made: FloatArray, truth: FloatArray, where: Mask) -> flo
         truth: True values of the same shape.
         where: Voxels that count.
     """
-    return _mean(np.abs(_error(made, truth)), where)
+    return mean_over(np.abs(_error(made, truth)), where)
 
 
 def mean_error(made: FloatArray, truth: FloatArray, where: Mask) -> float:
     """ME, the bias: above 0 where the translation is too bright. As ``mean_absolute_error``."""
-    return _mean(_error(made, truth), where)
+    return mean_over(_error(made, truth), where)
 
 
 def tissues(truth: FloatArray, body: Mask) -> dict[str, Mask]:
@@ -65,7 +65,7 @@ def peak_signal_to_noise(
     """
     low, high = limits
     error = _error(np.clip(made, low, high), np.clip(truth, low, high))
-    mean_square = _mean(np.square(error), where)
+    mean_square = mean_over(np.square(error), where)
     return float(10 * np.log10((high - low) ** 2 / mean_square)) if mean_square else np.inf
 
 
@@ -87,7 +87,7 @@ def slope_error(made: FloatArray, truth: FloatArray, where: Mask, spacing_mm: fl
     if truth.shape[2] < 2:
         return np.nan
     both = where[:, :, 1:] & where[:, :, :-1]
-    return _mean(np.abs(np.diff(_error(made, truth), axis=2)), both) / spacing_mm
+    return mean_over(np.abs(np.diff(_error(made, truth), axis=2)), both) / spacing_mm
 
 
 def slope(values: FloatArray, where: Mask, spacing_mm: float) -> float:
@@ -121,5 +121,6 @@ def _error(made: FloatArray, truth: FloatArray) -> FloatArray:
     return np.asarray(made, np.float64) - np.asarray(truth, np.float64)
 
 
-def _mean(values: FloatArray, where: Mask) -> float:
+def mean_over(values: FloatArray, where: Mask) -> float:
+    """The mean of the values in a mask; NaN where it is empty."""
     return float(values[where].mean()) if where.any() else np.nan

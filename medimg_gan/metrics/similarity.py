@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from medimg_gan.metrics.paired import mean_over
+
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
@@ -57,9 +59,7 @@ def similarity(
     one, other, mask = _prepared(made, truth, where, limits)
     # For positive C3 = C2 / 2 the product of contrast and structure is eq. 13's second factor.
     terms = _terms(one, other, limits[1] - limits[0])
-    counted = mask & _inner(mask.shape)
-    counted = counted if counted.any() else mask
-    return _mean(terms.luminance * terms.contrast * terms.structure, counted)
+    return _mean_inside(terms.luminance * terms.contrast * terms.structure, mask)
 
 
 def multiscale_similarity(
@@ -82,7 +82,7 @@ def multiscale_similarity(
         terms = _terms(one, other, limits[1] - limits[0])
         parts = (terms.luminance, terms.contrast, terms.structure)
         local = np.prod([np.clip(part, 0, None) ** weight for part in parts], axis=0)
-        product *= np.clip(_mean(local, mask & _inner(mask.shape)), 0, 1)
+        product *= np.clip(_mean_inside(local, mask), 0, 1)
         halves = tuple(slice(None, None, 2) for _ in mask.shape)
         one, other, mask = _smoothed(one)[halves], _smoothed(other)[halves], mask[halves]
     return float(product)
@@ -115,11 +115,12 @@ def _terms(one: FloatArray, other: FloatArray, span: float) -> _Terms:
     )
 
 
-def _inner(shape: tuple[int, ...]) -> Mask:
-    """All but the border."""
-    inner = np.zeros(shape, bool)
-    inner[tuple(slice(BORDER, -BORDER) for _ in shape)] = True
-    return inner
+def _mean_inside(values: FloatArray, where: Mask) -> float:
+    """The mean over the mask without the volume's border, where that leaves anything."""
+    inner = np.zeros(where.shape, bool)
+    inner[tuple(slice(BORDER, -BORDER) for _ in where.shape)] = True
+    counted = where & inner
+    return mean_over(values, counted if counted.any() else where)
 
 
 def _smoothed(values: FloatArray) -> FloatArray:
@@ -133,7 +134,3 @@ def _smoothed(values: FloatArray) -> FloatArray:
 
 def _at(values: FloatArray, axis: int, part: slice) -> FloatArray:
     return values[(slice(None),) * axis + (part,)]
-
-
-def _mean(values: FloatArray, where: Mask) -> float:
-    return float(values[where].mean()) if where.any() else np.nan

@@ -160,11 +160,6 @@ class TurnedKnobs:
         return self.recipe.style_like(alike, many).mean(dim=0)
 
 
-def sample_with(recipe: NoiseRecipe, told: Batch, noise: Tensor, knobs: Knobs) -> Tensor:
-    """Images of one batch: :meth:`TurnedKnobs.sample`."""
-    return TurnedKnobs(recipe, knobs).sample(told, noise)
-
-
 def _shift(recipe: NoiseRecipe, knobs: Knobs) -> tuple[str, Tensor]:
     """What is moved, and by how much (length,).
 

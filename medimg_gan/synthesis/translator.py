@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medimg_gan.data.chain import Encoded, decode, encode
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.planes import FAINTEST
 from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 CT_STORED = (-1024.0, 3071.0)
 """The range of 12-bit CT numbers."""
-
-ONE_GRID_MM = 0.1
-"""Corners of two sequences may differ by so much, if their voxels are to lie on each other."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from medimg_gan.errors import ConfigError
 from medimg_gan.recipes import RECIPES, NoiseRecipe, Spec
-from medimg_gan.recipes.knobs import Knobs, TurnedKnobs, directions_of, factorised, sample_with
+from medimg_gan.recipes.knobs import Knobs, TurnedKnobs, directions_of, factorised
 
 NOISE_RECIPES = [name for name, kind in RECIPES.items() if issubclass(kind, NoiseRecipe)]
 SPEC = Spec(channels=1, size=32, classes=("a", "b"), numbers=("position",))
@@ -107,6 +107,10 @@ def test_what_knobs_need_is_worked_out_once_for_many_batches(name, knobs, styles
         ]
     torch.testing.assert_close(torch.cat(parts), together, atol=1e-5, rtol=1e-4)
     assert len(calls) == styles + 3  # for the unit of moves, a centre each, and the batches
+
+
+def sample_with(recipe, told, noise, knobs):
+    return TurnedKnobs(recipe, knobs).sample(told, noise)
 
 
 def sample_with_centre(recipe, told, noise):
