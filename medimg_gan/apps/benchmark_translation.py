@@ -21,6 +21,8 @@ FLAGS = ("adjacent", "balance-prior")
 """Settings of a contender that are flags of ``train_cyclegan``, not of the recipe."""
 PERIOD = 2
 """Steps timed together: no translator does anything but every step."""
+UNSURE = "2"
+"""Patients of each run on whom the uncertainty is held against the error."""
 BOUND = ("minutes", "size", "batch_size", "seconds", "patients")
 """Settings that every run of one folder shares; the others may grow from call to call."""
 
@@ -192,6 +194,7 @@ class Trial:
             train += [f"--{name}", value]
         train += ["--set", *one.options] if one.options else []
         evaluate = ["evaluate", "--run", self.folder, "--data", given.data, *table, *truth]
+        evaluate += ["--uncertainty", UNSURE]
         left = []
         if not is_finished(self.folder, given.data, steps=self.steps, seed=given.seed):
             left = [train, [*evaluate, "--restart"]]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medimg_gan.apps.translate_sources import targets_of
 from medimg_gan.data.index import build_index
 from medimg_gan.data.prepare import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
@@ -15,18 +17,30 @@ from medimg_gan.errors import DataError
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_pictures import Shown, draw
 from medimg_gan.files import written_aside
-from medimg_gan.imaging import Volume, read_series
-from medimg_gan.metrics.paired import mean_absolute_error
+from medimg_gan.imaging import Volume, read_files, read_series
+from medimg_gan.metrics.paired import mean_absolute_error, spread_agreement
 
 if TYPE_CHECKING:
+    from medimg_gan.apps.translate_sources import Visit
     from medimg_gan.data.index import Scan
     from medimg_gan.data.settings import DataConfig
+    from medimg_gan.evaluation.translation import Mask
     from medimg_gan.synthesis import Translator
 
 
-def truths(config: DataConfig) -> dict[str, Scan]:
-    """The true target scans by their common name."""
-    return by_name(build_index(config).scans)
+def truths(source: DataConfig, folder: Path, translator: Translator) -> dict[str, Scan]:
+    """The true target scans of a folder by their common name; all, where none is told to be one.
+
+    Args:
+        source: Flags of the source scans; what they say of those alone is not asked of the truth.
+        folder: Of the true target scans.
+        translator: Of a trained run.
+    """
+    modality = translator.target if source.modality else ""
+    index = build_index(
+        replace(source, data=folder, modality=modality, labels=None, mask="", layout="")
+    )
+    return by_name(targets_of(index, translator) or index.scans)
 
 
 def by_name(scans: list[Scan]) -> dict[str, Scan]:
@@ -34,33 +48,50 @@ def by_name(scans: list[Scan]) -> dict[str, Scan]:
     return {common_name(scan.path): scan for scan in scans}
 
 
-def held_out(scans: list[Scan], run: Path) -> list[Scan]:
-    """The scans of patients that the training did not see; all, if it saw none of these."""
+def held_out(visits: list[Visit], run: Path) -> list[Visit]:
+    """The visits of patients that the training did not see; all, if it saw all of these."""
     split = read_split(run / SPLIT_FILE)
-    unseen = [scan for scan in scans if split.get(scan.patient, "test") != "train"]
-    return unseen or scans
+    unseen = [visit for visit in visits if split.get(visit[0].patient, "test") != "train"]
+    return unseen or visits
 
 
-def unseen(scans: list[Scan], run: Path) -> tuple[list[Scan], bool]:
-    """The scans to measure on, and whether they are those of validation patients.
+def unseen(visits: list[Visit], run: Path) -> tuple[list[Visit], bool]:
+    """The visits to measure on, and whether they are those of validation patients.
 
     Validation patients may have been looked at while training, so they serve only where there are
     no others; training patients never do.
     """
     split = read_split(run / SPLIT_FILE)
-    by_split: dict[str, list[Scan]] = {"train": [], "val": [], "test": []}
-    for scan in scans:
-        by_split[split.get(scan.patient, "test")].append(scan)
+    by_split: dict[str, list[Visit]] = {"train": [], "val": [], "test": []}
+    for visit in visits:
+        by_split[split.get(visit[0].patient, "test")].append(visit)
     return by_split["test"] or by_split["val"], not by_split["test"]
 
 
-def truth_of(scan: Scan, known: Mapping[str, Scan], grid: Volume) -> Volume | None:
-    """The truth of a scan on its own grid, or None where there is none."""
-    other = known.get(common_name(scan.path))
+def true_scan(visit: Visit, known: Mapping[str, Scan]) -> Scan | None:
+    """The truth named like one of a visit's scans, or None where there is none."""
+    names = (common_name(scan.path) for scan in visit)
+    return next((known[name] for name in names if name in known), None)
+
+
+def truth_of(visit: Visit, known: Mapping[str, Scan], grid: Volume) -> Volume | None:
+    """The truth of a visit on its own grid, or None where there is none."""
+    other = true_scan(visit, known)
     if other is None:
         return None
     truth = read_series(other.series)
     return truth if truth.array.shape == grid.array.shape else None
+
+
+def read_visit(visit: Visit) -> list[Volume]:
+    """Its volumes, as a translator takes them."""
+    return [read_series(scan.series) for scan in visit]
+
+
+def body(source: Volume, truth: Volume, translator: Translator) -> Mask:
+    """Where errors count: the body in the source or in the truth."""
+    in_truth = translation.body_of(truth, translator.target)
+    return translation.body_of(source, translator.source) | in_truth
 
 
 def shown(source: Volume, made: Volume, truth: Volume | None, translator: Translator) -> Shown:
@@ -72,49 +103,75 @@ def shown(source: Volume, made: Volume, truth: Volume | None, translator: Transl
 
 
 def compare(
-    scans: list[Scan], known: Mapping[str, Scan], translator: Translator, picture: Path
+    visits: list[Visit], known: Mapping[str, Scan], translator: Translator, picture: Path
 ) -> dict[str, float]:
-    """Mean absolute error inside the body, by patient, and a picture of the first scan.
+    """Mean absolute error inside the body, by patient, and a picture of the first visit.
 
     ``evaluate`` measures more.
 
     Args:
-        scans: Source scans.
+        visits: What is translated.
         known: Their truths, from :func:`truths`.
         translator: Of a trained run.
-        picture: PNG to write: source, translated, truth and error in the windows of CT.
+        picture: PNG to write: first source, translated, truth, error in the windows of CT.
 
     Returns:
         Patient (pseudonym) -> mean absolute error in the target's unit.
 
     Raises:
-        DataError: If no scan has a truth on the same grid.
+        DataError: If no visit has a truth on the same grid.
     """
     errors: dict[str, list[float]] = {}
-    for scan in scans:
-        source = read_series(scan.series)
-        truth = truth_of(scan, known, source)
+    for visit in visits:
+        volumes = read_visit(visit)
+        truth = truth_of(visit, known, volumes[0])
         if truth is None:
             continue
-        made = translator.translate(source)
-        body = translation.body_of(source, translator.source)
-        body |= translation.body_of(truth, translator.target)
-        what = shown(source, made, truth, translator)
+        made = translator.translate(volumes)
+        what = shown(volumes[0], made, truth, translator)
         assert what.truth is not None
         if not errors:
             with written_aside(picture) as aside:
                 aside.write_bytes(draw(what))
-        error = mean_absolute_error(made.array, what.truth, body)
-        errors.setdefault(scan.patient, []).append(error)
+        where = body(volumes[0], truth, translator)
+        error = mean_absolute_error(made.array, what.truth, where)
+        errors.setdefault(visit[0].patient, []).append(error)
     if not errors:
-        raise without_truth(scans, known)
+        raise without_truth(visits, known)
     return {patient: float(np.mean(values)) for patient, values in errors.items()}
 
 
-def without_truth(scans: list[Scan], known: Mapping[str, Scan]) -> DataError:
+def correlations(
+    written: Iterable[tuple[Path, Path, Visit]], known: Mapping[str, Scan], translator: Translator
+) -> dict[str, float]:
+    """How the uncertainty goes with the true error, inside the body.
+
+    Args:
+        written: Translated volume, its uncertainty, and what was translated.
+        known: Their truths, from :func:`truths`; who has none is passed over.
+        translator: Of a trained run.
+
+    Returns:
+        ``spearman`` and ``pearson`` of voxels, each the mean over the scans; ``scans``: how many.
+    """
+    rows = []
+    for made_path, spread_path, visit in written:
+        source = read_series(visit[0].series)
+        truth = truth_of(visit, known, source)
+        if truth is None:
+            continue
+        made, spread = read_files([made_path]), read_files([spread_path])
+        values = translation.comparable(truth, translator.target, translator.scale)
+        where = body(source, truth, translator)
+        rows.append(spread_agreement(spread.array, made.array, values, where))
+    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {**means, "scans": len(rows)}
+
+
+def without_truth(visits: list[Visit], known: Mapping[str, Scan]) -> DataError:
     """What to tell a user whose truths fit no scan."""
     return DataError(
         "--truth: no scan has a truth of the same name and grid",
         observed=f"truths are named like {next(iter(known), 'nothing')!r}, "
-        f"scans like {common_name(scans[0].path)!r}",
+        f"scans like {common_name(visits[0][0].path)!r}",
     )

@@ -7,13 +7,12 @@ itself or in --truth. Without it there remain what the source and other patients
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medimg_gan.apps import comparison
+from medimg_gan.apps.translate_sources import as_trained, found_visits, targets_of
 from medimg_gan.console import progress, say
 from medimg_gan.data.index import build_index, say_what_is_wrong
 from medimg_gan.data.masks import marked_voxels
@@ -24,10 +23,13 @@ from medimg_gan.evaluation.translation_page import FEW, PAGE, Evaluation, in_wor
 from medimg_gan.evaluation.translation_pictures import Shown, as_pixels, draw
 from medimg_gan.evaluation.translation_real import RealTargets
 from medimg_gan.imaging import Volume, read_series
+from medimg_gan.metrics.paired import spread_agreement
 
 if TYPE_CHECKING:
+    from medimg_gan.apps.translate_sources import Visit
     from medimg_gan.data.index import Scan
     from medimg_gan.data.settings import DataConfig
+    from medimg_gan.evaluation.translation import Mask
     from medimg_gan.synthesis import Translator
 
 MOST_REAL = 8
@@ -39,20 +41,26 @@ class Material:
     """What is measured on.
 
     Attributes:
-        scans: Source scans of unseen patients, those with lesions first.
+        visits: Source scans of unseen patients, as the translator takes them, those with lesions
+            first.
         truths: True target scans by their common name.
         real: Target scans of other unseen patients, or of the same.
         notes: What a reader must know.
     """
 
-    scans: list[Scan]
+    visits: list[Visit]
     truths: dict[str, Scan]
     real: list[Scan]
     notes: list[str]
 
 
 def evaluate_translator(
-    translator: Translator, source: DataConfig, truth: Path | None, run: Path, folder: Path
+    translator: Translator,
+    source: DataConfig,
+    truth: Path | None,
+    run: Path,
+    folder: Path,
+    uncertainty: int = 0,
 ) -> dict[str, Any]:
     """Measure, write and print everything.
 
@@ -62,88 +70,108 @@ def evaluate_translator(
         truth: Folder of true target scans, where they do not lie among the data.
         run: Folder of the training; gets the pictures in its TensorBoard.
         folder: Where to write.
+        uncertainty: Patients on one of whose visits the uncertainty is held against the error.
 
     Returns:
         Counts for the manifest.
     """
     material = _material(translator, source, truth, run)
-    found = _measure(translator, material, str(run))
+    found = _measure(translator, material, str(run), uncertainty)
     write(folder, found)
     _to_tensorboard(run, found)
     say("\n" + in_words(found))
     say(f"\nfigures: {folder}/evaluation.json, {folder}/figures.csv")
     say(f"page: {folder}/{PAGE}   pictures too: tensorboard --logdir {run}")
-    return {"scans": len(material.scans), "patients": len(found.patients)}
+    return {"scans": len(material.visits), "patients": len(found.patients)}
 
 
 def _material(
     translator: Translator, source: DataConfig, truth: Path | None, run: Path
 ) -> Material:
-    index = build_index(source)
+    index = as_trained(build_index(source), translator)
     say_what_is_wrong(index)
-    scans, validation = comparison.unseen(index.of_modality(translator.source).scans, run)
-    if not scans:
+    found, _ = found_visits(index.of_modality(translator.source), translator)
+    visits, validation = comparison.unseen(found, run)
+    if not visits:
         raise SplitError(
-            f"{index.root}: no {translator.source} scans of patients that the training did not see",
+            f"{index.root}: no {translator.source_name} scans of patients that the training did "
+            "not see",
             cause="all patients of --data are training patients of the run",
             fix="give --data with the run's own held-out patients, or with new ones",
         )
-    targets = [scan for scan in index.scans if scan.modality == translator.target]
+    targets = targets_of(index, translator)
     notes = []
     if validation:
         notes.append(
             "none of these are test patients of the run: figures are of its validation patients"
         )
     if truth is not None:
-        known = comparison.truths(replace(source, data=truth, labels=None, mask="", layout=""))
+        known = comparison.truths(source, truth, translator)
     else:
         known = comparison.by_name(targets)
-    paired = [scan for scan in scans if comparison.common_name(scan.path) in known]
+    paired = [visit for visit in visits if comparison.true_scan(visit, known)]
     if truth is not None and not paired:
-        raise comparison.without_truth(scans, known)
+        raise comparison.without_truth(visits, known)
     if not paired:
-        notes.append("no truth: errors, tissues and lesions cannot be measured (--truth DIR)")
-    elif len(paired) < len(scans):
-        notes.append(f"{len(scans) - len(paired)} of {len(scans)} scans have no truth: left out")
-        scans = paired
-    patients = len({scan.patient for scan in scans})
+        notes.append(
+            "no truth: errors, tissues, lesions and what the uncertainty is worth cannot be "
+            "measured (--truth DIR)"
+        )
+    elif len(paired) < len(visits):
+        notes.append(f"{len(visits) - len(paired)} of {len(visits)} scans have no truth: left out")
+        visits = paired
+    patients = len({visit[0].patient for visit in visits})
     if patients < FEW:
         plural = "s" * (patients > 1)
         notes.append(f"{patients} patient{plural}: too few for the intervals to mean much")
-    real, _ = comparison.unseen(targets, run)
+    real, _ = comparison.unseen([(scan,) for scan in targets], run)
     # A lesion's usual strength is learnt before lesions are looked for where there are none.
-    scans.sort(key=lambda scan: not (scan.mask and _lesions(scan, read_series(scan.series)).any()))
-    return Material(scans, known, real, notes)
+    visits.sort(key=lambda visit: not _has_lesions(visit))
+    return Material(visits, known, [scan for (scan,) in real], notes)
 
 
-def _lesions(scan: Scan, volume: Volume) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where the scan's mask, which it must have, marks anything."""
-    assert scan.mask is not None
-    return marked_voxels(scan.mask, volume.array.shape, volume.affine)
+def _has_lesions(visit: Visit) -> bool:
+    mask = _mask_of(visit)
+    return mask is not None and bool(_lesions(mask, read_series(visit[0].series)).any())
 
 
-def _measure(translator: Translator, material: Material, run: str) -> Evaluation:
+def _mask_of(visit: Visit) -> Path | None:
+    """The first mask among a visit's scans, which share one grid."""
+    return next((scan.mask for scan in visit if scan.mask), None)
+
+
+def _lesions(mask: Path, volume: Volume) -> Mask:
+    """Where the mask marks anything."""
+    return marked_voxels(mask, volume.array.shape, volume.affine)
+
+
+def _measure(translator: Translator, material: Material, run: str, uncertainty: int) -> Evaluation:
+    """All figures, and a picture of each patient; structure and picture are of first sequences."""
     real = RealTargets.of(_volumes(material.real[:MOST_REAL]), translator)
+    unsure = sorted({visit[0].patient for visit in material.visits})[:uncertainty]
     lesions, rows, pictures = translation.LesionCount(), [], {}
-    with progress("measuring", len(material.scans), "scans") as ticker:
-        for scan in material.scans:
-            volume = read_series(scan.series)
-            truth = comparison.truth_of(scan, material.truths, volume)
-            made = translator.translate(volume)
-            what = comparison.shown(volume, made, truth, translator)
-            figures = _figures(scan, what, truth, translator, lesions)
-            figures |= real.distance(made) | cycle_error(translator, volume)
-            rows.append((scan.patient, figures))
-            if scan.patient not in pictures or _nearer_middle(scan, material):
-                pictures[scan.patient] = draw(what)
+    with progress("measuring", len(material.visits), "scans") as ticker:
+        for visit in material.visits:
+            patient, volumes = visit[0].patient, comparison.read_visit(visit)
+            truth = comparison.truth_of(visit, material.truths, volumes[0])
+            made = translator.translate(volumes)
+            what = comparison.shown(volumes[0], made, truth, translator)
+            figures = _figures(visit, what, truth, translator, lesions)
+            figures |= real.distance(made) | cycle_error(translator, volumes)
+            middle = _nearer_middle(visit, material)
+            if truth is not None and middle and patient in unsure:
+                figures |= _of_spread(translator, volumes, what, truth)
+            rows.append((patient, figures))
+            if patient not in pictures or middle:
+                pictures[patient] = draw(what)
             ticker.advance()
     patients = translation.by_patient(rows)
     for figures in patients.values():
         figures |= real.floor()
     return Evaluation(
         run=run,
-        source=translator.source,
-        target=translator.target,
+        source=translator.source_name,
+        target=translator.target_name,
         unit=translator.unit,
         patients=dict(sorted(patients.items())),
         lesions=lesions.as_dict() if lesions.lesions or lesions.new else None,
@@ -153,33 +181,45 @@ def _measure(translator: Translator, material: Material, run: str) -> Evaluation
 
 
 def _figures(
-    scan: Scan,
+    visit: Visit,
     what: Shown,
     truth: Volume | None,
     translator: Translator,
     lesions: translation.LesionCount,
 ) -> translation.Figures:
-    """Figures of one scan; its lesions are added to the count."""
+    """Figures of one visit; its lesions are added to the count."""
     source, made = what.source, what.made.array
-    body = translation.body_of(source, translator.source)
     if truth is None or what.truth is None:
+        body = translation.body_of(source, translator.source)
         return translation.against_source(made, source.array, body)
-    body |= translation.body_of(truth, translator.target)
+    body = comparison.body(source, truth, translator)
     unit = truth.unit if truth.unit == "display" else translator.unit
     limits = translation.limits_of(unit, translator.scale)
     figures = translation.against_truth(made, what.truth, body, source.spacing, unit, limits)
     figures |= translation.against_source(made, source.array, body)
     floor = translation.against_source(what.truth, source.array, body)
     figures["structure_of_truth"] = floor["structure"]
-    if scan.mask and unit == "HU":
-        lesions.see(made, what.truth, body, _lesions(scan, source), source.spacing)
+    mask = _mask_of(visit)
+    if mask is not None and unit == "HU":
+        lesions.see(made, what.truth, body, _lesions(mask, source), source.spacing)
     return figures
 
 
-def _nearer_middle(scan: Scan, material: Material) -> bool:
-    """Whether this is the middle one of its patient's scans (pictures: one slice each)."""
-    own = [one.path for one in material.scans if one.patient == scan.patient]
-    return scan.path == sorted(own)[len(own) // 2]
+def _of_spread(
+    translator: Translator, volumes: list[Volume], what: Shown, truth: Volume
+) -> translation.Figures:
+    """How well the translator's uncertainty tells its error."""
+    assert what.truth is not None
+    _, spread = translator.translate_with_spread(volumes)
+    body = comparison.body(volumes[0], truth, translator)
+    found = spread_agreement(spread.array, what.made.array, what.truth, body)
+    return {f"spread_{name}": value for name, value in found.items()}
+
+
+def _nearer_middle(visit: Visit, material: Material) -> bool:
+    """Whether this is the middle one of its patient's visits (pictures: one slice each)."""
+    own = [one[0].path for one in material.visits if one[0].patient == visit[0].patient]
+    return visit[0].path == sorted(own)[len(own) // 2]
 
 
 def _volumes(scans: list[Scan]) -> Iterator[Volume]:

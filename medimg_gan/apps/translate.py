@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -73,7 +73,7 @@ def main(config: Config) -> None:
     if already_finished(config.out, "translate", config, next_step):
         return
     runs.read_json(config.run / runs.MANIFEST)  # a misspelt --run is answered at once
-    from medimg_gan.apps.translate_sources import found_visits
+    from medimg_gan.apps.translate_sources import as_trained, found_visits
     from medimg_gan.data.index import build_index, say_what_is_wrong
     from medimg_gan.synthesis import Translator, load_run
 
@@ -85,10 +85,10 @@ def main(config: Config) -> None:
         )
     if config.source.data is None:
         raise ConfigError("translate needs scans", fix="--data DIR")
-    index = build_index(config.source).of_modality(translator.source)
+    index = as_trained(build_index(config.source), translator).of_modality(translator.source)
     say_what_is_wrong(index)
     visits, left_out = found_visits(index, translator)
-    _refuse_what_cannot_be(config, translator, visits)
+    _refuse_what_cannot_be(config, visits)
     run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
     if config.keep_identity:
         say(IDENTITY)
@@ -101,7 +101,8 @@ def main(config: Config) -> None:
             f"{index.root}: none of {len(problems)} scans could be translated",
             observed=f"the first: {problems[0]['reason']}",
         )
-    facts = _compared(config, translator, visits) if config.truth else {"error": {}}
+    written = [visit for visit in visits if _place(visit, config).exists()]
+    facts = _compared(config, translator, written) if config.truth else {"error": {}}
     run.finish(
         translated=done,
         not_translated=problems,
@@ -115,7 +116,7 @@ def main(config: Config) -> None:
     say(f"next: {next_step}")
 
 
-def _refuse_what_cannot_be(config: Config, translator: Translator, visits: list[Visit]) -> None:
+def _refuse_what_cannot_be(config: Config, visits: list[Visit]) -> None:
     """Compare the flags with the scans, before a folder is made."""
     scans = [scan for visit in visits for scan in visit]
     if config.format == "png" and any(scan.series.shape[2] > 1 for scan in scans):
@@ -125,11 +126,6 @@ def _refuse_what_cannot_be(config: Config, translator: Translator, visits: list[
             "--keep-identity: not all of these scans are DICOM",
             observed="files of other formats carry no identity",
             fix="leave it away, or translate the DICOM scans alone",
-        )
-    if config.truth and len(translator.sequences) > 1:
-        raise ConfigError(
-            "--truth: this translator takes several sequences",
-            fix=f"python scripts/evaluate.py --run {config.run}",
         )
 
 
@@ -168,13 +164,12 @@ def _translate(config: Config, translator: Translator, visit: Visit) -> None:
     if config.format == "dicom" and series.format == "dicom":
         keep = config.frame_of_reference == "keep"
         origin = origin_of(series.paths[0], frame_of_reference=keep, identity=config.keep_identity)
-    about = f"translated from {'+'.join(translator.sequences) or translator.source}"
     write_volume(
         volume,
         path,
         config.format,
         translator.scale,
-        f"{about} to {translator.target}",
+        f"translated from {translator.source_name} to {translator.target_name}",
         patient=visit[0].patient,
         origin=origin,
     )
@@ -187,10 +182,10 @@ def _compared(
     from statistics import mean, stdev
 
     from medimg_gan.apps import comparison
-    from medimg_gan.apps.translate_sources import correlations
 
-    truth = comparison.truths(replace(config.source, data=config.truth))
-    unseen = comparison.held_out([visit[0] for visit in visits], config.run)
+    assert config.truth is not None
+    truth = comparison.truths(config.source, config.truth, translator)
+    unseen = comparison.held_out(visits, config.run)
     picture = config.out / "comparison.png"
     errors = comparison.compare(unseen, truth, translator, picture)
     spread = stdev(errors.values()) if len(errors) > 1 else 0.0
@@ -201,15 +196,12 @@ def _compared(
     say(f"source | translated | truth: {picture}")
     if not config.uncertainty:
         return {"error": errors}
-    written = [
-        (_place((scan,), config), _uncertainty_of((scan,), config), truth[name])
-        for scan in unseen
-        if (name := comparison.common_name(scan.path)) in truth
-    ]
-    found = correlations(written, translator.target)
+    written = [(_place(visit, config), _uncertainty_of(visit, config), visit) for visit in unseen]
+    found = comparison.correlations(written, truth, translator)
     say(
         f"uncertainty against the true error, voxel by voxel inside the body: Spearman "
-        f"{found['spearman']:.2f}, Pearson {found['pearson']:.2f} (mean over {len(written)} scans)"
+        f"{found['spearman']:.2f}, Pearson {found['pearson']:.2f} "
+        f"(mean over {found['scans']} scans)"
     )
     return {"error": errors, "uncertainty": found}
 

@@ -1,19 +1,14 @@
-"""Which scans a translator is given together, and how well its uncertainty tells the error."""
+"""Which scans a translator is given together, whose they are, and which show what it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from medimg_gan.console import say
 from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.visits import visits, with_patients_by_name
 from medimg_gan.errors import DataError
-from medimg_gan.imaging import read_files, read_series
-from medimg_gan.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from medimg_gan.data.index import Index
@@ -31,7 +26,7 @@ def found_visits(index: Index, translator: Translator) -> tuple[list[Visit], int
     tells a sequence. Of several: one of each for a patient's visit.
 
     Args:
-        index: Scans of the source modality.
+        index: Scans of the source modality, from :func:`as_trained`.
         translator: Its ``sequences`` say what is wanted.
 
     Raises:
@@ -43,11 +38,12 @@ def found_visits(index: Index, translator: Translator) -> tuple[list[Visit], int
     if len(wanted) == 1 and not any(sequence_of(scan) for scan in index.scans):
         say(f"  nothing tells the sequence of these scans: all are taken for {wanted[0]}")
         return [(scan,) for scan in index.scans], 0
-    domain = Domain("+".join(wanted), translator.source, wanted)
+    domain = Domain(translator.source_name, translator.source, wanted)
     domain.refuse_absent(index, "a translator from")
-    scans = index.scans if len(wanted) == 1 else with_patients_by_name(index.scans)
-    of_sequence = [[scan for scan in scans if sequence_of(scan) == sequence] for sequence in wanted]
-    found = [(scan,) for scan in of_sequence[0]] if len(wanted) == 1 else visits(of_sequence)
+    of_sequence = [
+        [scan for scan in index.scans if sequence_of(scan) == sequence] for sequence in wanted
+    ]
+    found = visits(of_sequence)
     left_out = len(index.scans) - len(wanted) * len(found)
     if not found:
         raise DataError(
@@ -63,24 +59,18 @@ def found_visits(index: Index, translator: Translator) -> tuple[list[Visit], int
     return found, left_out
 
 
-def correlations(written: Iterable[tuple[Path, Path, Scan]], modality: str) -> dict[str, float]:
-    """How the uncertainty goes with the true error, inside the body.
+def as_trained(index: Index, translator: Translator) -> Index:
+    """The same scans, of the patients that the training took them for where nobody names them.
 
-    Args:
-        written: Translated volume, its uncertainty and the truth; all on one grid.
-        modality: Of the target.
-
-    Returns:
-        ``spearman`` and ``pearson`` of voxels, each the mean over the scans.
+    A training on scans that belong together tells patients by the scans' common names.
     """
-    from scipy.stats import pearsonr, spearmanr
+    if not translator.recipe.paired and len(translator.sequences) < 2:
+        return index
+    return replace(index, scans=with_patients_by_name(index.scans))
 
-    rows = []
-    for made_path, unsure_path, scan in written:
-        truth = read_series(scan.series)
-        made, unsure = read_files([made_path]).array, read_files([unsure_path]).array
-        body = MODALITIES[modality].foreground(truth.array, truth.unit)
-        error = np.abs(made - truth.array)[body]
-        rows.append([measure(unsure[body], error)[0] for measure in (spearmanr, pearsonr)])
-    spearman, pearson = np.mean(rows, axis=0).tolist()
-    return {"spearman": spearman, "pearson": pearson}
+
+def targets_of(index: Index, translator: Translator) -> list[Scan]:
+    """The scans that show what the translator makes."""
+    wanted = translator.target_sequence
+    domain = Domain(translator.target_name, translator.target, (wanted,) if wanted else ())
+    return [scan for scan in index.scans if domain.channel_of(scan) is not None]

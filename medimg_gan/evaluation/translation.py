@@ -65,7 +65,8 @@ MEASURES: dict[str, Measure] = {
     "histogram": Measure("Histogram distance to real scans", VALUE, "lower", 1),
     "histogram_of_real": Measure("... of a real scan to the others", VALUE, "", 1),
     "cycle": Measure("Cycle error", "% of range", "lower", 2),
-    "critic": Measure("Share of real slices that the critic ranks above", "", "0.5", 2),
+    "spread_spearman": Measure("Uncertainty against the error, Spearman", "", "higher", 2),
+    "spread_pearson": Measure("Uncertainty against the error, Pearson", "", "higher", 2),
 }  # fmt: skip
 """What can be measured, in the order of the tables."""
 

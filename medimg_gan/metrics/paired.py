@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
@@ -110,6 +110,29 @@ def edge_agreement(made: FloatArray, truth: FloatArray, where: Mask) -> float:
     if one.size < 2 or not one.std() or not other.std():
         return np.nan
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def spread_agreement(
+    spread: FloatArray, made: FloatArray, truth: FloatArray, where: Mask
+) -> dict[str, float]:
+    """Whether a translator is unsure where it errs: its spread against |made - truth|.
+
+    Args:
+        spread: Deviation of several translations at each voxel.
+        made: Translated values of the same shape.
+        truth: True values.
+        where: Voxels that count.
+
+    Returns:
+        ``spearman`` and ``pearson``; NaN where spread or error is everywhere the same.
+    """
+    one, other = spread[where], np.abs(_error(made, truth))[where]
+    if one.size < 2 or not one.std() or not other.std():
+        return {"spearman": np.nan, "pearson": np.nan}
+    return {
+        "spearman": float(np.corrcoef(stats.rankdata(one), stats.rankdata(other))[0, 1]),
+        "pearson": float(np.corrcoef(one, other)[0, 1]),
+    }
 
 
 def _edges(values: FloatArray) -> FloatArray:

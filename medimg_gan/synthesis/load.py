@@ -64,6 +64,7 @@ def load_run(
             standard,
             facts.get("adjacent", 1),
             tuple(name for name in facts.get("sources") or () if name not in MODALITIES),
+            "" if facts["target"] in MODALITIES else facts["target"],
         )
     assert isinstance(recipe, NoiseRecipe)
     return Generator(

@@ -45,6 +45,7 @@ class Translator:
         standard: MR's standard scale, where the training learnt one.
         adjacent: Slices that the network sees, and makes, at once (2.5D).
         sequences: MR sequences that are its input, in this order; () for any scan of ``source``.
+        target_sequence: MR sequence that it makes; "" where the modality is all that is known.
     """
 
     recipe: TranslationRecipe
@@ -56,6 +57,27 @@ class Translator:
     standard: StandardScale | None = None
     adjacent: int = 1
     sequences: tuple[str, ...] = ()
+    target_sequence: str = ""
+
+    @property
+    def source_name(self) -> str:
+        """``mri``, ``t1`` or ``t1+t2``, as ``--src``."""
+        return "+".join(self.sequences) or self.source
+
+    @property
+    def target_name(self) -> str:
+        """``ct`` or ``t2``, as ``--tgt``."""
+        return self.target_sequence or self.target
+
+    def seen(self, volume: Volume | Sequence[Volume]) -> list[FloatArray]:
+        """The pictures that the network sees of a source, as :meth:`translate` takes it.
+
+        Returns:
+            One (K, size, size) in [-1, 1] for each sequence, of the K slices on which something
+            is to be seen; [] if there is none.
+        """
+        encoded, _ = self._encoded(volume)
+        return self._stacks(encoded)[0]
 
     def translate(self, volume: Volume | Sequence[Volume]) -> Volume:
         """A target-like volume on exactly the source's grid.
@@ -104,8 +126,7 @@ class Translator:
         if len(volumes) != wanted:
             raise DataError(
                 f"{len(volumes)} source volumes",
-                observed=f"this translator takes {wanted}: "
-                f"{' + '.join(self.sequences) or self.source}",
+                observed=f"this translator takes {wanted}: {self.source_name}",
             )
         first = volumes[0]
         for other in volumes[1:]:
@@ -139,14 +160,20 @@ class Translator:
         ``scale`` belongs, are the standard's own.
         """
         air = float(self.scale.encode(np.array(AIR if self.unit == "HU" else self.scale.low)))
-        shown = np.any([_shows_something(each) for each in encoded], axis=0)
         made = np.full(encoded[0].pictures.shape, air, np.float32)
-        if shown.any():
-            # As in training, the neighbour of a slice is the next one that shows something.
-            stacks = [self._on_standard_scale(each, shown) for each in encoded]
+        stacks, shown = self._stacks(encoded)
+        if stacks:
             device = device_of(self.recipe)
             made[shown] = translate_stack(translate, stacks, self.adjacent, device)
         return made
+
+    def _stacks(self, encoded: list[Encoded]) -> tuple[list[FloatArray], np.ndarray]:
+        """The slices that show something, on the standard scale, and which these are.
+
+        As in training, the neighbour of a slice is the next one that shows something.
+        """
+        shown = np.any([_shows_something(each) for each in encoded], axis=0)
+        return [self._on_standard_scale(each, shown) for each in encoded if shown.any()], shown
 
     def _on_standard_scale(self, encoded: Encoded, shown: np.ndarray) -> FloatArray:
         pictures = encoded.pictures if shown.all() else encoded.pictures[shown]

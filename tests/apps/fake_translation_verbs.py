@@ -21,6 +21,7 @@ def main(calls: str, verb: str, *words: str) -> None:
             sys.exit(2)
         run.mkdir(parents=True)
         config = {"steps": int(flags["--steps"]), "seed": int(flags["--seed"])}
+        config["source"] = {"data": flags["--data"]}
         manifest = {
             "finished": True, "config": config, "recipe": flags["--recipe"],
             "environment": {"git_commit": "abc"},

@@ -10,7 +10,8 @@ from PIL import Image
 
 from medimg_gan.apps import cli
 from medimg_gan.engine.checkpoint import save_weights
-from medimg_gan.imaging.phantom import make_phantom
+from medimg_gan.imaging import write_nifti
+from medimg_gan.imaging.phantom import make_phantom, phantom_patient
 from medimg_gan.runs import read_json, write_json
 from medimg_gan.synthesis import build_recipe
 
@@ -23,14 +24,14 @@ FACTS = {
     "source": "mri",
     "target": "ct",
 }
-SCALES = {"HU": (-1000.0, 1500.0), "display": (0.0, 255.0)}
+SCALES = {"HU": (-1000.0, 1500.0), "display": (0.0, 255.0), "signal": (0.0, 900.0)}
 
 
-def write_run(folder: Path, unit: str, data: Path, split: dict[str, str]) -> None:
+def write_run(folder: Path, unit: str, data: Path, split: dict[str, str], **more) -> None:
     low, high = SCALES[unit]
     scale = {"low": low, "high": high, "pixel_mm": 2.0}
     config = {"source": {"data": str(data)}, "seed": 0}
-    facts = {**FACTS, "unit": unit, "scale": scale, "config": config}
+    facts = {**FACTS, "unit": unit, "scale": scale, "config": config, **more}
     write_json(folder / "manifest.json", facts)
     save_weights(folder / "weights.pt", build_recipe(facts))
     rows = [f"{patient},{name}" for patient, name in split.items()]
@@ -69,8 +70,9 @@ def test_a_phantoms_truth_is_found_and_everything_is_measured(place, capsys):
     scans = sorted(path for path in patient if path.startswith("mri"))
     split = dict.fromkeys(patient.values(), "test") | {patient[scans[-1]]: "train"}
     write_run(place / "runs/it", "HU", data, split)
-    found = evaluate()
+    found = evaluate("--uncertainty", "1")
     assert set(found["patients"]) == {patient[path] for path in scans[:-1]}
+    assert -1 <= found["figures"]["spread_spearman"]["mean"] <= 1
     wanted = {"mae", "mae_bone", "ms_ssim", "bone_dice", "slope_ratio", "edges", "structure",
               "structure_of_truth", "histogram", "histogram_of_real", "cycle"}  # fmt: skip
     assert wanted <= found["figures"].keys()
@@ -81,7 +83,7 @@ def test_a_phantoms_truth_is_found_and_everything_is_measured(place, capsys):
     assert page.count("data:image/png") == 1
     assert list((place / "runs/it/tensorboard").glob("events*"))
     capsys.readouterr()
-    evaluate()
+    evaluate("--uncertainty", "1")
     assert "finished already" in capsys.readouterr().out
 
     write_run(place / "runs/it", "HU", data, dict.fromkeys(patient.values(), "train"))
@@ -130,3 +132,59 @@ def test_without_a_truth_what_can_be_said_is_said(pairs, place, capsys):
     found = evaluate("--restart")
     assert found["figures"].keys() == {"structure", "histogram", "histogram_of_real", "cycle"}
     assert any("no truth" in note for note in found["notes"])
+
+
+def test_patients_whom_nobody_names_are_those_of_the_training(place, capsys):
+    """Of a pair, the training names both scans' patient by the first, the CT."""
+    for kind in ("mri", "ct"):
+        (place / "data" / kind).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.full((40, 40), 9, np.uint8)
+            pixels[9:30, 9:30] = 90 + number
+            Image.fromarray(pixels).save(place / f"data/{kind}/{number}.png")
+    patient = patients_of(place / "data", place / "runs/index")
+    split = {patient[f"ct/{number}.png"]: "train" for number in range(2)}
+    assert not set(split) & {patient[f"mri/{number}.png"] for number in range(2)}
+    write_run(place / "runs/it", "display", place / "data", split, recipe="pix2pix")
+    assert "did not see" in stopped(capsys)
+
+
+def write_heads(data: Path, *names: str) -> None:
+    """Two patients' scans: the MRI, the MRI moved on by some voxels, the CT; and a table."""
+    rows = ["path,patient,modality,sequence"]
+    for number in range(2):
+        head = phantom_patient(number, 0, (32, 40, 6))
+        moved = np.roll(head.mri.array, 3, axis=1)
+        second = head.mri.with_array(moved, modality="mri", unit="signal")
+        for name, volume in {"t1": head.mri, "t2": second, "ct": head.ct}.items():
+            if name in names:
+                write_nifti(volume, data / f"{number}_{name}.nii.gz")
+                kind = "ct," if name == "ct" else f"mri,{name}"
+                rows.append(f"{number}_{name}.nii.gz,{number},{kind}")
+    (data / "index.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_sequences_of_a_visit_are_measured_together(place):
+    """In 2.5D: six channels in, three out, and back to six."""
+    write_heads(place / "data", "t1", "t2", "ct")
+    spec = {"channels": 3, "source_channels": 6, "size": 32, "classes": [], "mirror": False}
+    write_run(
+        place / "runs/it", "HU", place / "data", {}, spec=spec, source="t1+t2", adjacent=3,
+        source_modality="mri", target_modality="ct", sources=["t1", "t2"],
+    )  # fmt: skip
+    found = evaluate()
+    assert found["source"] == "t1+t2"
+    assert len(found["patients"]) == 2
+    assert {"mae", "cycle", "structure", "histogram"} <= found["figures"].keys()
+
+
+def test_a_sequence_is_held_against_the_other_and_never_against_itself(place):
+    write_heads(place / "data", "t1", "t2")
+    write_run(
+        place / "runs/it", "signal", place / "data", {}, source="t2", target="t1",
+        source_modality="mri", target_modality="mri", sources=["t2"],
+    )  # fmt: skip
+    found = evaluate()
+    assert (found["source"], found["target"]) == ("t2", "t1")
+    # Of the source itself the distance would be 0.
+    assert all(one["structure_of_truth"] > 0.01 for one in found["patients"].values())

@@ -175,6 +175,19 @@ def test_sequences_of_a_visit_go_in_together_and_the_rest_is_counted(place, caps
     assert json.loads((place / "out/manifest.json").read_text())["left_out"] == 1
 
 
+def test_a_visit_of_sequences_has_one_truth(place, capsys):
+    a_run(place / "run", ("t1", "t2"))
+    for name in ("a_t1", "a_t2"):
+        write_nifti(head(len(name)), place / f"scans/mri/{name}.nii.gz")
+    rows = "path,patient,sequence\nmri/a_t1.nii.gz,a,t1\nmri/a_t2.nii.gz,a,t2\n"
+    (place / "scans/index.csv").write_text(rows)
+    truth = Volume(head(0).array - 1000, AFFINE, "ct", "HU")
+    write_nifti(truth, place / "truth/ct/a.nii.gz")
+    translate("--out", "out", "--truth", "truth")
+    assert "over 1 patients" in capsys.readouterr().out
+    assert (place / "out/comparison.png").exists()
+
+
 def test_sequences_that_are_not_there_are_named(place, capsys):
     a_run(place / "run", ("t1", "flair"))
     write_nifti(head(0), place / "scans/mri/0_t1.nii.gz")

@@ -5,14 +5,18 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from medimg_gan.evaluation import translation
+from medimg_gan.evaluation.translation_networks import cycle_error
 from medimg_gan.evaluation.translation_page import Evaluation, in_words, write
 from medimg_gan.evaluation.translation_pictures import Shown, as_pixels, draw
 from medimg_gan.imaging import Volume
 from medimg_gan.imaging.phantom import phantom_patient
 from medimg_gan.metrics.statistics import mean_of_patients
 from medimg_gan.modalities import Scale
+from medimg_gan.recipes import Spec, TranslationRecipe
+from medimg_gan.synthesis import Translator
 
 HU = (-1024.0, 3000.0)
 
@@ -122,3 +126,32 @@ def test_a_picture_of_one_slice_is_one_row():
     volume = Volume(np.repeat(grey, 8, axis=2), np.eye(4), "mri", "display")
     one, two = (as_pixels(draw(Shown(scan, scan, None, 0, 255))) for scan in (flat, volume))
     assert two.shape[0] > 1.3 * one.shape[0]
+
+
+class Back(torch.nn.Module):
+    """Makes two sequences of one, the first 0.2 too bright."""
+
+    def forward(self, made):
+        return torch.cat([made + 0.2, made], dim=1)
+
+
+class ThereAndBack(TranslationRecipe):
+    """Gives back the first of two sequences of three slices."""
+
+    def __init__(self):
+        super().__init__(None, Spec(3, 32, source_channels=6))
+        self.weights = torch.nn.Linear(1, 1)  # holds the device
+        self.to_source = Back()
+
+    def translate(self, image):
+        return image[:, :3]
+
+
+def test_a_way_back_is_measured_on_all_that_the_network_sees(head):
+    """Half of the channels are off by 0.2, a tenth of the range."""
+    translator = Translator(
+        ThereAndBack(), "mri", "ct", "HU", Scale(*HU), adjacent=3, sequences=("t1", "t2")
+    )
+    assert cycle_error(translator, [head.mri, head.mri])["cycle"] == pytest.approx(5, rel=1e-4)
+    del translator.recipe.to_source
+    assert cycle_error(translator, [head.mri, head.mri]) == {}

@@ -56,6 +56,16 @@ def test_a_shift_of_all_slices_costs_no_consistency_but_a_stripe_does(body):
     assert np.isnan(paired.slope_error(truth[..., :1], truth[..., :1], body[..., :1], 5.0))
 
 
+def test_a_spread_that_is_the_error_agrees_with_it(body):
+    error = np.random.default_rng(0).normal(size=SHAPE)
+    truth = np.full(SHAPE, 40.0)
+    found = paired.spread_agreement(np.abs(error) ** 3, truth + error, truth, body)
+    assert found["spearman"] == pytest.approx(1)
+    assert 0.5 < found["pearson"] < 1
+    unmoved = paired.spread_agreement(np.zeros(SHAPE), truth + error, truth, body)
+    assert np.isnan([*unmoved.values()]).all()
+
+
 def test_edges_agree_whatever_the_brightness_and_not_when_moved():
     where = np.ones((32, 32, 2), bool)
     truth = np.zeros((32, 32, 2))
