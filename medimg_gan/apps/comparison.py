@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from medimg_gan.apps.translate_sources import targets_of
 from medimg_gan.data.index import build_index
+from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.prepare import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
 from medimg_gan.errors import DataError
@@ -18,6 +20,7 @@ from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_pictures import Shown, draw
 from medimg_gan.files import written_aside
 from medimg_gan.imaging import Volume, read_files, read_series
+from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.metrics.paired import mean_absolute_error, spread_agreement
 
 if TYPE_CHECKING:
@@ -44,8 +47,9 @@ def truths(source: DataConfig, folder: Path, translator: Translator) -> dict[str
 
 
 def by_name(scans: list[Scan]) -> dict[str, Scan]:
-    """Scans by their common name."""
-    return {common_name(scan.path): scan for scan in scans}
+    """Scans by their common name; where several share one, nobody can tell which is meant."""
+    counts = Counter(common_name(scan.path) for scan in scans)
+    return {name: scan for scan in scans if counts[name := common_name(scan.path)] == 1}
 
 
 def held_out(visits: list[Visit], run: Path) -> list[Visit]:
@@ -80,7 +84,10 @@ def truth_of(visit: Visit, known: Mapping[str, Scan], grid: Volume) -> Volume | 
     if other is None:
         return None
     truth = read_series(other.series)
-    return truth if truth.array.shape == grid.array.shape else None
+    shape = grid.array.shape
+    if truth.array.shape != shape:
+        return None
+    return truth if furthest_apart(truth.affine, grid.affine, shape) <= ONE_GRID_MM else None
 
 
 def read_visit(visit: Visit) -> list[Volume]:

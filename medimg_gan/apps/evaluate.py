@@ -85,7 +85,7 @@ def main(config: Config) -> None:
     translates = not isinstance(generator, Generator)
     _refuse_what_is_of_translators(config, translates)
     run = runs.open_run(folder, "evaluate", as_dict(config), restart=config.restart)
-    source = _source(config, facts, "translation" if translates else "classification")
+    source = _source(config, facts, _phantom_for(facts) if translates else "classification")
     if isinstance(generator, Generator):
         from medimg_gan.apps.evaluate_slices import evaluate_generator
 
@@ -124,6 +124,12 @@ def _source(config: Config, facts: dict[str, Any], purpose: str) -> DataConfig:
     source = DataConfig(**given)
     say_if_embedded(source)
     return with_embedded_data(source, purpose)
+
+
+def _phantom_for(facts: dict[str, Any]) -> str:
+    """Which phantom a translator was trained on, if on any."""
+    sides = (*facts.get("sources", ()), facts.get("target", ""))
+    return "translation" if set(sides) <= {"mri", "ct"} else "sequences"
 
 
 def _phantoms_truth(source: DataConfig) -> Path | None:

@@ -88,7 +88,7 @@ def evaluate_translator(
 def _material(
     translator: Translator, source: DataConfig, truth: Path | None, run: Path
 ) -> Material:
-    index = as_trained(build_index(source), translator)
+    index = as_trained(build_index(source))
     say_what_is_wrong(index)
     found, _ = found_visits(index.of_modality(translator.source), translator)
     visits, validation = comparison.unseen(found, run)
@@ -149,11 +149,12 @@ def _measure(translator: Translator, material: Material, run: str, uncertainty: 
     """All figures, and a picture of each patient; structure and picture are of first sequences."""
     real = RealTargets.of(_volumes(material.real[:MOST_REAL]), translator)
     unsure = sorted({visit[0].patient for visit in material.visits})[:uncertainty]
-    lesions, rows, pictures = translation.LesionCount(), [], {}
+    lesions, rows, pictures, elsewhere = translation.LesionCount(), [], {}, 0
     with progress("measuring", len(material.visits), "scans") as ticker:
         for visit in material.visits:
             patient, volumes = visit[0].patient, comparison.read_visit(visit)
             truth = comparison.truth_of(visit, material.truths, volumes[0])
+            elsewhere += truth is None and comparison.true_scan(visit, material.truths) is not None
             made = translator.translate(volumes)
             what = comparison.shown(volumes[0], made, truth, translator)
             figures = _figures(visit, what, truth, translator, lesions)
@@ -165,6 +166,9 @@ def _measure(translator: Translator, material: Material, run: str, uncertainty: 
             if patient not in pictures or middle:
                 pictures[patient] = draw(what)
             ticker.advance()
+    notes = [*material.notes]
+    if elsewhere:
+        notes.append(f"{elsewhere} truths do not lie on their scan's grid: not compared")
     patients = translation.by_patient(rows)
     for figures in patients.values():
         figures |= real.floor()
@@ -175,7 +179,7 @@ def _measure(translator: Translator, material: Material, run: str, uncertainty: 
         unit=translator.unit,
         patients=dict(sorted(patients.items())),
         lesions=lesions.as_dict() if lesions.lesions or lesions.new else None,
-        notes=material.notes,
+        notes=notes,
         pictures=dict(sorted(pictures.items())),
     )
 

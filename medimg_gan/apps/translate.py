@@ -85,7 +85,7 @@ def main(config: Config) -> None:
         )
     if config.source.data is None:
         raise ConfigError("translate needs scans", fix="--data DIR")
-    index = as_trained(build_index(config.source), translator).of_modality(translator.source)
+    index = as_trained(build_index(config.source)).of_modality(translator.source)
     say_what_is_wrong(index)
     visits, left_out = found_visits(index, translator)
     _refuse_what_cannot_be(config, visits)

@@ -59,13 +59,11 @@ def found_visits(index: Index, translator: Translator) -> tuple[list[Visit], int
     return found, left_out
 
 
-def as_trained(index: Index, translator: Translator) -> Index:
+def as_trained(index: Index) -> Index:
     """The same scans, of the patients that the training took them for where nobody names them.
 
-    A training on scans that belong together tells patients by the scans' common names.
+    A training of a translator tells them by the scans' common names.
     """
-    if not translator.recipe.paired and len(translator.sequences) < 2:
-        return index
     return replace(index, scans=with_patients_by_name(index.scans))
 
 

@@ -19,7 +19,6 @@ from medimg_gan.data.domains import Domain
 from medimg_gan.data.index import Index, build_index
 from medimg_gan.data.placing import on_one_grid, placed_scans, with_places, with_stacks
 from medimg_gan.data.prepare import (
-    PATIENTS_UNKNOWN,
     SPLIT_FILE,
     Prepared,
     decoded_cache,
@@ -33,6 +32,11 @@ from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS
 from medimg_gan.data.visits import with_patients_by_name, with_patients_of
 from medimg_gan.errors import ConfigError
+
+PATIENTS_BY_NAME = (
+    "  note: nothing names the patients; files that are named alike but for modality and sequence "
+    "count as one patient"
+)
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,7 @@ def prepare_translation(
     domains[0].refuse_absent(index, "--src")
     if truth is None:
         domains[1].refuse_absent(index, "--tgt")
-    joint = paired or any(len(domain.channels) > 1 for domain in domains)
-    if joint:
-        index = replace(index, scans=with_patients_by_name(index.scans))
+    index = replace(index, scans=with_patients_by_name(index.scans))
     split_of = _deal(index.scans, domains, seed)
     truths = _truths(config, truth, domains, index)
     placed = placed_scans(index.scans, domains, paired=paired, truths=truths)
@@ -134,8 +136,8 @@ def prepare_translation(
     prepared = PreparedTranslation(cache, classes, known, standard, domains=domains)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    if not known and not joint:
-        say(PATIENTS_UNKNOWN)
+    if not known:
+        say(PATIENTS_BY_NAME)
     return prepared
 
 

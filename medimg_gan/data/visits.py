@@ -73,7 +73,7 @@ def _by_name(channels: list[list[Scan]]) -> list[tuple[Scan, ...]]:
 def with_patients_by_name(scans: list[Scan]) -> list[Scan]:
     """The same scans; those whose patient nobody knows are one's where their common name is."""
     first: dict[str, Scan] = {}
-    for scan in scans:
+    for scan in sorted(scans, key=lambda scan: not scan.patient_known):
         first.setdefault(common_name(scan.path), scan)
     return [
         scan if scan.patient_known else replace(scan, patient=first[common_name(scan.path)].patient)

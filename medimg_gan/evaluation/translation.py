@@ -127,7 +127,8 @@ def against_truth(
         found["bone_hd95"] = surface_distance_95(bone, true_bone, spacing)
     if truth.shape[2] > 1:
         found["slope_error"] = paired.slope_error(made, truth, body, spacing[2])
-        found["slope_ratio"] = found["slope_error"] / paired.slope(truth, body, spacing[2])
+        own = paired.slope(truth, body, spacing[2])
+        found["slope_ratio"] = found["slope_error"] / own if own else float("nan")
     return found
 
 
