@@ -168,7 +168,7 @@ def _measure(translator: Translator, material: Material, run: str, uncertainty: 
             ticker.advance()
     notes = [*material.notes]
     if elsewhere:
-        notes.append(f"{elsewhere} truths do not lie on their scan's grid: not compared")
+        notes.append(f"truths that do not lie on their scan's grid, not compared: {elsewhere}")
     patients = translation.by_patient(rows)
     for figures in patients.values():
         figures |= real.floor()

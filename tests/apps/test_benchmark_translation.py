@@ -166,6 +166,11 @@ def test_pairs_come_with_tables_of_whole_patients(fakes):
     trained = calls_of(fakes, "train-cyclegan")
     assert len(trained) == 4
     assert not any("--truth" in words for words in trained), "the pairs lie in the data"
+    tables = [
+        {words[words.index("--labels") + 1] for words in calls_of(fakes, verb)}
+        for verb in ("train-cyclegan", "evaluate")
+    ]
+    assert tables[0] == tables[1], "or evaluate would not know whom the training saw"
     assert "MAE better than cyclegan's | not compared | open |" in page
     assert "MAE at most 1.15 of the paired regression's | 100 against 58: 1.72 | missed |" in page
     for number, tested in enumerate(({"p0", "p3"}, {"p1", "p2"})):

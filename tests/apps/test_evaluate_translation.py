@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -188,3 +189,21 @@ def test_a_sequence_is_held_against_the_other_and_never_against_itself(place):
     assert (found["source"], found["target"]) == ("t2", "t1")
     # Of the source itself the distance would be 0.
     assert all(one["structure_of_truth"] > 0.01 for one in found["patients"].values())
+
+
+def test_a_truth_elsewhere_in_space_is_counted_and_not_compared(place):
+    write_heads(place / "data", "t1", "ct")
+    path = place / "data" / "1_ct.nii.gz"
+    image = nibabel.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += 40
+    moved = nibabel.Nifti1Image(np.asarray(image.dataobj), affine)
+    path.unlink()
+    nibabel.save(moved, path)
+    write_run(
+        place / "runs/it", "HU", place / "data", {}, source="mri", target="ct",
+        source_modality="mri", target_modality="ct", sources=["mri"],
+    )  # fmt: skip
+    found = evaluate()
+    assert sum(one.get("mae") is not None for one in found["patients"].values()) == 1
+    assert any("their scan's grid, not compared: 1" in note for note in found["notes"])

@@ -7,6 +7,7 @@ from PIL import Image
 
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.domains import parse_domains
+from medimg_gan.data.prepare import read_split
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.translation import prepare_translation
 from medimg_gan.errors import ConfigError, DataError
@@ -165,3 +166,36 @@ def test_pictures_pair_by_patient_and_name(tmp_path):
     assert sum(part["patients"] for part in counts.values()) == 4
     for _, stack in prepared.cache.rows.groupby(["domain", "stack"]):
         np.testing.assert_allclose(stack["position"], np.linspace(0, 1, len(stack)))
+
+
+def test_scans_of_one_name_are_held_back_together_though_nobody_names_patients(tmp_path, capsys):
+    for number in range(8):
+        write(tmp_path / "data" / "mri" / f"scan{number}.nii", "t1", number)
+        write(tmp_path / "data" / "ct" / f"scan{number}.nii", "ct", number)
+    prepared = ready(tmp_path / "data", "mri", "ct")
+    assert "count as one patient" in capsys.readouterr().out
+    sides = [
+        {prepared.domain(part, domain, 1).patients[0] for domain in prepared.domains}
+        for part in ("val", "test")
+    ]
+    split = read_split(tmp_path / "run-mri-ct" / "split.csv")
+    assert len(split) == 8
+    assert all(split[patient] != "train" for side in sides for patient in side)
+
+
+def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+    for patient in range(4):
+        for kind in ("mri", "ct"):
+            place = tmp_path / "data" / kind / f"patient_{patient:02d}"
+            place.mkdir(parents=True)
+            for number in (1, 2, 9, 10, 11):
+                pixels = np.full((8, 8), 20 * number, np.uint8)
+                pixels[0] = 0
+                Image.fromarray(pixels).save(place / f"slice_{number}.png")
+    prepared = ready(tmp_path / "data", "mri", "ct")
+    dataset = prepared.domain("train", prepared.domains[0], 1)
+    for patient in np.unique(dataset.patients):
+        own = dataset.patients == patient
+        brightness, position = middles(dataset)[own, 0], dataset.position[own]
+        assert (brightness.argsort() == position.argsort()).all()
+        assert (position.min(), position.max()) == (0, 1)
