@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from medimg_gan import config
+from medimg_gan.apps.common import parse_options
 from medimg_gan.apps.train_gan import Config
 from medimg_gan.errors import ConfigError
+from medimg_gan.recipes.cyclegan import CycleGanConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,3 +114,10 @@ def test_flags_say_what_differs_from_the_defaults_and_give_it_back():
     back = config.flags_of(parsed(), made)
     assert "--no-tune-gamma" in back
     assert "--data.no-strict" in back
+
+
+def test_an_unknown_setting_lists_the_known_and_the_nearest():
+    with pytest.raises(ConfigError) as refused:
+        parse_options(CycleGanConfig, ("widht=8",), "cyclegan")
+    assert "--set width=8" in str(refused.value)
+    assert "cycle_weight" in str(refused.value)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -20,6 +21,8 @@ from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from medimg_gan.imaging import Origin, Volume
     from medimg_gan.modalities import Scale
 
@@ -28,7 +31,7 @@ ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
 """What the formats' names end with; a DICOM series is a folder."""
 STARTED = time.monotonic()
 """When this verb began, as near as makes no difference."""
-OptionsT = TypeVar("OptionsT")
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 WeightsName = Annotated[
     Literal["best", "last"],
@@ -161,14 +164,22 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     """``--set name=value ...`` over a recipe's defaults.
 
     Raises:
-        ConfigError: If a setting is not of the form name=value, or stands twice.
-        SystemExit: With status 2 on an unknown name or a wrong value; tyro says which.
+        ConfigError: If a setting is not of the form name=value, unknown, or stands twice.
+        SystemExit: With status 2 on a wrong value; tyro says which.
     """
-    words = []
+    words: list[str] = []
+    known = [one.name for one in fields(options)]
     for setting in settings:
         name, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting!r}: expected name=value", fix="--set width=64")
+        if name.replace("-", "_") not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"--set {setting}: {recipe} has no setting of that name",
+                observed=f"it has {', '.join(known)}",
+                fix=f"--set {near[0]}={value}" if near else "one of these",
+            )
         if f"--{name}" in words:
             raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
         words += [f"--{name}", *value.split(",")]

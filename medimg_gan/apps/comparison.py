@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medimg_gan.apps.translate_sources import targets_of
+from medimg_gan.data.domains import sequence_of
 from medimg_gan.data.index import build_index
+from medimg_gan.data.layouts import SEQUENCES
 from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.prepare import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
@@ -22,6 +24,7 @@ from medimg_gan.files import written_aside
 from medimg_gan.imaging import Volume, read_files, read_series
 from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.metrics.paired import mean_absolute_error, spread_agreement
+from medimg_gan.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from medimg_gan.apps.translate_sources import Visit
@@ -32,31 +35,46 @@ if TYPE_CHECKING:
 
 
 def truths(source: DataConfig, folder: Path, translator: Translator) -> dict[str, Scan]:
-    """The true target scans of a folder by their common name; all, where none is told to be one.
+    """The true target scans of a folder by their common name; all, where nothing tells of what.
 
     Args:
         source: Flags of the source scans; what they say of those alone is not asked of the truth.
         folder: Of the true target scans.
         translator: Of a trained run.
+
+    Raises:
+        DataError: If it holds other scans than the translator makes.
     """
+    if not folder.is_dir():
+        raise DataError(f"--truth {folder}: no such folder", fix="check its spelling")
     modality = translator.target if source.modality else ""
     index = build_index(
         replace(source, data=folder, modality=modality, labels=None, mask="", layout="")
     )
-    return by_name(targets_of(index, translator) or index.scans)
+    found = targets_of(index, translator)
+    other = folder.resolve().name.lower() in {*MODALITIES, *SEQUENCES} - _words_for(translator)
+    if not found and not other:
+        found = [scan for scan in index.scans if scan.modality in ("", "picture")]
+    if not found:
+        held = Counter(sequence_of(scan) or scan.modality for scan in index.scans)
+        raise DataError(
+            f"--truth {folder}: no {translator.target_name} scans",
+            observed="it holds " + ", ".join(f"{name}: {n}" for name, n in held.items()),
+            fix="the folder of the true targets, or a column 'sequence' in an index.csv there",
+        )
+    return by_name(found)
+
+
+def _words_for(translator: Translator) -> set[str]:
+    """Names of a folder that holds what the translator makes."""
+    wanted = translator.target_sequence or translator.target
+    return {translator.target, *(word for word, name in SEQUENCES.items() if name == wanted)}
 
 
 def by_name(scans: list[Scan]) -> dict[str, Scan]:
     """Scans by their common name; where several share one, nobody can tell which is meant."""
     counts = Counter(common_name(scan.path) for scan in scans)
     return {name: scan for scan in scans if counts[name := common_name(scan.path)] == 1}
-
-
-def held_out(visits: list[Visit], run: Path) -> list[Visit]:
-    """The visits of patients that the training did not see; all, if it saw all of these."""
-    split = read_split(run / SPLIT_FILE)
-    unseen = [visit for visit in visits if split.get(visit[0].patient, "test") != "train"]
-    return unseen or visits
 
 
 def unseen(visits: list[Visit], run: Path) -> tuple[list[Visit], bool]:
@@ -78,12 +96,23 @@ def true_scan(visit: Visit, known: Mapping[str, Scan]) -> Scan | None:
     return next((known[name] for name in names if name in known), None)
 
 
-def truth_of(visit: Visit, known: Mapping[str, Scan], grid: Volume) -> Volume | None:
-    """The truth of a visit on its own grid, or None where there is none."""
+def truth_of(visit: Visit, known: Mapping[str, Scan], grid: Volume, unit: str) -> Volume | None:
+    """The truth of a visit on its own grid, or None where there is none.
+
+    Raises:
+        DataError: If it is a picture's grey levels and ``unit``, the translator's, is not, or the
+            other way round.
+    """
     other = true_scan(visit, known)
     if other is None:
         return None
     truth = read_series(other.series)
+    if (truth.unit == "display") != (unit == "display"):
+        raise DataError(
+            f"{other.path}: a truth in {truth.unit} for a translator to {unit}",
+            cause="pictures of 8 bit beside volumes with a unit",
+            fix="a run that was trained on data of this kind",
+        )
     shape = grid.array.shape
     if truth.array.shape != shape:
         return None
@@ -131,7 +160,7 @@ def compare(
     errors: dict[str, list[float]] = {}
     for visit in visits:
         volumes = read_visit(visit)
-        truth = truth_of(visit, known, volumes[0])
+        truth = truth_of(visit, known, volumes[0], translator.unit)
         if truth is None:
             continue
         made = translator.translate(volumes)
@@ -164,7 +193,7 @@ def correlations(
     rows = []
     for made_path, spread_path, visit in written:
         source = read_series(visit[0].series)
-        truth = truth_of(visit, known, source)
+        truth = truth_of(visit, known, source, translator.unit)
         if truth is None:
             continue
         made, spread = read_files([made_path]), read_files([spread_path])

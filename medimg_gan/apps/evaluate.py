@@ -16,6 +16,7 @@ from medimg_gan.apps.common import (
     with_embedded_data,
 )
 from medimg_gan.config import as_dict
+from medimg_gan.console import say
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError
 
@@ -93,7 +94,10 @@ def main(config: Config) -> None:
     else:
         from medimg_gan.apps.evaluate_translation import evaluate_translator
 
-        truth = config.truth or _phantoms_truth(source)
+        truth = config.truth
+        if truth is None and facts.get("target") in ("ct", "mri"):
+            truth = _phantoms_truth(source)
+        say(f"truth: {truth or 'scans of the same patients in the data, where there are any'}")
         counts = evaluate_translator(
             generator, source, truth, config.run, folder, config.uncertainty
         )

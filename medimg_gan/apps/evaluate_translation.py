@@ -153,7 +153,7 @@ def _measure(translator: Translator, material: Material, run: str, uncertainty: 
     with progress("measuring", len(material.visits), "scans") as ticker:
         for visit in material.visits:
             patient, volumes = visit[0].patient, comparison.read_visit(visit)
-            truth = comparison.truth_of(visit, material.truths, volumes[0])
+            truth = comparison.truth_of(visit, material.truths, volumes[0], translator.unit)
             elsewhere += truth is None and comparison.true_scan(visit, material.truths) is not None
             made = translator.translate(volumes)
             what = comparison.shown(volumes[0], made, truth, translator)

@@ -50,7 +50,7 @@ class Config:
     keep_identity: bool = False
     """Copy name, ID, birth date and sex of the patient, and the study's UID, date, time, ID and
     accession number, from DICOM sources into DICOM output. THE FILES THEN NAME PATIENTS. Without
-    it nothing of a patient is copied."""
+    it nothing of a patient is copied, but for what --frame-of-reference says."""
     frame_of_reference: Literal["keep", "new"] = "keep"
     """keep: DICOM output overlays its DICOM source in viewers, since it shares the UID of its
     coordinate system, by which the source's archive could tell the study; new: no such link."""
@@ -185,13 +185,17 @@ def _compared(
 
     assert config.truth is not None
     truth = comparison.truths(config.source, config.truth, translator)
-    unseen = comparison.held_out(visits, config.run)
+    unseen, validation = comparison.unseen(visits, config.run)
+    if not unseen:
+        say("--truth: the training saw all of these patients, so no error is told")
+        return {"error": {}}
     picture = config.out / "comparison.png"
     errors = comparison.compare(unseen, truth, translator, picture)
     spread = stdev(errors.values()) if len(errors) > 1 else 0.0
     say(
         f"mean absolute error inside the body: {mean(errors.values()):.1f} {translator.unit} "
-        f"(spread {spread:.1f} over {len(errors)} patients that the training did not see)"
+        f"(spread {spread:.1f} over {len(errors)} patients that the training did not see"
+        + (": the validation patients of the run)" if validation else ")")
     )
     say(f"source | translated | truth: {picture}")
     if not config.uncertainty:

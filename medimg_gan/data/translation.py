@@ -6,6 +6,7 @@ that a paired training and an unpaired one of equal data and seed hold the same 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from medimg_gan.console import say
 from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
-from medimg_gan.data.domains import Domain
+from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.index import Index, build_index
 from medimg_gan.data.placing import on_one_grid, placed_scans, with_places, with_stacks
 from medimg_gan.data.prepare import (
@@ -117,6 +118,7 @@ def prepare_translation(
     domains[0].refuse_absent(index, "--src")
     if truth is None:
         domains[1].refuse_absent(index, "--tgt")
+    _say_what_is_mixed(index, domains)
     index = replace(index, scans=with_patients_by_name(index.scans))
     split_of = _deal(index.scans, domains, seed)
     truths = _truths(config, truth, domains, index)
@@ -139,6 +141,16 @@ def prepare_translation(
     if not known:
         say(PATIENTS_BY_NAME)
     return prepared
+
+
+def _say_what_is_mixed(index: Index, domains: tuple[Domain, Domain]) -> None:
+    """Tell of a side that takes scans of several MR sequences for one kind of image."""
+    for flag, domain in zip(("--src", "--tgt"), domains, strict=True):
+        own = [scan for scan in index.scans if domain.channel_of(scan) is not None]
+        counts = Counter(sequence_of(scan) or "unnamed" for scan in own)
+        if not domain.sequences and len(counts) > 1:
+            held = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+            say(f"  note: {flag} {domain.name} mixes sequences: {held}; name one ({flag} t1)")
 
 
 def _refuse_chain(chain: ChainConfig, domains: tuple[Domain, Domain], paired: bool) -> None:

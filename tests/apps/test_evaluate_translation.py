@@ -207,3 +207,12 @@ def test_a_truth_elsewhere_in_space_is_counted_and_not_compared(place):
     found = evaluate()
     assert sum(one.get("mae") is not None for one in found["patients"].values()) == 1
     assert any("their scan's grid, not compared: 1" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("truth", "expected"),
+    [("pairs/mri", "no ct scans"), ("absent", "--truth absent: no such folder")],
+)
+def test_a_truth_of_another_kind_is_refused(pairs, place, capsys, truth, expected):
+    write_run(place / "runs/it", "display", pairs, {})
+    assert expected in stopped(capsys, "--data", str(pairs), "--truth", truth)
