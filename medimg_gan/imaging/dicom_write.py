@@ -152,7 +152,8 @@ def _share(series: Dataset, origin: Origin) -> None:
         series.FrameOfReferenceUID = origin.frame_of_reference
     if origin.patient_position and "PatientPosition" in series:
         series.PatientPosition = origin.patient_position
-    series.DeidentificationMethod = "No element copied but of frame of reference and position"
+    copied = "frame of reference and position" if origin.frame_of_reference else "position"
+    series.DeidentificationMethod = f"No element copied but of {copied}"
     if origin.identity is not None:
         series.update(origin.identity)
         series.PatientIdentityRemoved = "NO"

@@ -49,6 +49,7 @@ def test_only_the_frame_of_reference_and_the_position_are_kept(source, make_volu
     assert image.FrameOfReferenceUID == before.FrameOfReferenceUID
     assert image.PatientPosition == "FFS"
     assert image.PatientIdentityRemoved == "YES"
+    assert "frame of reference and position" in image.DeidentificationMethod
     for keyword, value in IDENTITY.items():
         assert str(image[keyword].value) != value
     same = {e.value for e in image if e.VR == "UI"} & {e.value for e in before if e.VR == "UI"}
@@ -57,6 +58,7 @@ def test_only_the_frame_of_reference_and_the_position_are_kept(source, make_volu
 
 def test_a_new_frame_of_reference_leaves_no_uid_in_common(source, make_volume, tmp_path):
     image = derived(make_volume, tmp_path, origin_of(source, frame_of_reference=False))
+    assert image.DeidentificationMethod == "No element copied but of position"
     before = dcmread(source)
     assert not {e.value for e in image if e.VR == "UI"} & {e.value for e in before if e.VR == "UI"}
 
