@@ -155,7 +155,7 @@ def test_a_sample_is_the_same_for_equal_seeds_and_in_longer_sets(place, gan):
 
 def test_killed_at_any_moment_the_same_command_gives_the_same_weights(place):
     words = ["--recipe", "dcgan", "--data", "phantom/data", "--only", "mri", *TINY]
-    words += ["--steps", 300, "--engine.checkpoint-minutes", 0.005]
+    words += ["--steps", 200, "--engine.checkpoint-minutes", 0.005]
     run(place, "train_gan.py", *words, "--run", "runs/undisturbed")
     killed = command("train_gan.py", *words, "--run", "runs/killed")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
