@@ -64,7 +64,7 @@ def _head(config: Config, found: Sequence[Result], environment: dict[str, Any]) 
         "fresh processes, the best of three rounds taken; each run then gets the steps that its "
         "recipe does in the budget.",
         f"- {config.size} x {config.size} pixels, batches of {config.batch_size}. reggan, pix2pix "
-        "and regression learn from pairs of the same training patients; the others never see a "
+        "and regression learn from pairs of the training patients with MRI; the others never see a "
         "pair. All figures are of patients that no training saw.",
         f"- Machine: {environment['cores']} cores, {cpu_name()}; torch "
         f"{environment['versions']['torch']}; {datetime.date.today().isoformat()}.",

@@ -47,8 +47,7 @@ def decide(rows: list[Row], draws: Resamples) -> Decision:
     The claim is made for the arm and ratio that validation preferred, and has to survive Holm's
     correction over all arms and ratios with synthetic slices. Choosing on validation would make
     that needless if only patients were random; but the classifiers scored on test are those that
-    were chosen, and bring the luck of their seeds along: in a simulated study of five ratios whose
-    seeds differ much, help without correction over the ratios was claimed in 8 % instead of 2.5 %.
+    were chosen, and bring the luck of their seeds along.
     """
     reference = max((row for row in rows if row.role == "baseline"), key=Row.chosen_by)
     synthetic = [row for row in rows if row.role == "synthetic"]

@@ -216,3 +216,8 @@ def test_a_truth_elsewhere_in_space_is_counted_and_not_compared(place):
 def test_a_truth_of_another_kind_is_refused(pairs, place, capsys, truth, expected):
     write_run(place / "runs/it", "display", pairs, {})
     assert expected in stopped(capsys, "--data", str(pairs), "--truth", truth)
+
+
+def test_grey_levels_are_no_truth_for_a_translator_to_hu(pairs, place, capsys):
+    write_run(place / "runs/it", "HU", pairs, {})
+    assert "a truth in display for a translator to HU" in stopped(capsys, "--data", str(pairs))

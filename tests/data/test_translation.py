@@ -199,3 +199,10 @@ def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
         brightness, position = middles(dataset)[own, 0], dataset.position[own]
         assert (brightness.argsort() == position.argsort()).all()
         assert (position.min(), position.max()) == (0, 1)
+
+
+def test_a_side_that_mixes_sequences_says_so(folder, capsys):
+    ready(folder, "mri", "ct")
+    assert "--src mri mixes sequences: t1 (5), t2 (5)" in capsys.readouterr().out
+    ready(folder, "t1", "ct")
+    assert "mixes" not in capsys.readouterr().out

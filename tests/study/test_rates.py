@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import simulation
 
 STUDIES = 200
-
-
-def _load_simulation():
-    """The command beside this file, as a module."""
-    path = Path(__file__).with_name("simulation.py")
-    spec = importlib.util.spec_from_file_location("simulation", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-simulation = _load_simulation()
 
 
 @pytest.mark.parametrize("name", ["1 baseline, 1 arm", "1 arm, 3 seeds that differ much"])
@@ -35,7 +18,7 @@ def test_without_an_effect_help_is_claimed_in_at_most_one_study_of_twenty(name):
 
 
 def test_luck_that_was_chosen_on_validation_is_not_claimed():
-    """One baseline, five ratios: without correction for the ratios, 8 % were claimed."""
+    """One baseline, five ratios: the luck of their seeds is corrected for."""
     design = replace(simulation.NULLS["1 arm x 5 ratios, seeds that differ much"], slices=2)
     assert simulation.rates(design, STUDIES, resamples=150).helped <= 0.05
 
