@@ -58,7 +58,7 @@ class DiffAugment:
         if self.brightness:
             above = above * (1 - self.brightness * self._drawn(above))
         if self.contrast:
-            above = _bent(above, self._slopes(above))
+            above = bent(above, self._slopes(above))
         if self.cutout:
             above = above * self._kept(above)
         return above + BACKGROUND
@@ -113,7 +113,7 @@ class DiffAugment:
         return (torch.rand(len(images), device=images.device) < self.probability).float()
 
 
-def _bent(above: Tensor, slope: Tensor) -> Tensor:
+def bent(above: Tensor, slope: Tensor) -> Tensor:
     """A tone curve from 0 to 0 and from 2 to 2 with a given slope at 0 (Schlick 1994, "bias").
 
     Like a gamma, but its slope is finite everywhere, so that gradients of background are.

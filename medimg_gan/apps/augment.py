@@ -21,6 +21,7 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
+from medimg_gan.data.settings import AUTO, Vary, refuse_variation
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Config(TrainingConfig):
     """What is compared; an unknown name lists them all."""
     gan: Path | None = None
     """A finished train-gan run to use; default: train one on the training patients."""
+    vary: Vary = AUTO
+    """Vary the real slices that the GAN learns; as for train-gan."""
     set: tuple[str, ...] = ()
     """Settings of the GAN's recipe (cgan) as name=value."""
     classifier_steps: int = 600
@@ -69,6 +72,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         """Refuse at once what no study could do."""
         super().__post_init__()
+        refuse_variation(self.vary)
         for name in ("seeds", "classifier_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least 1")
@@ -125,7 +129,16 @@ def _train_gan(fabric: Fabric, prepared: Prepared, config: Config, folder: Path)
         whole = minutes_left(config)
         minutes = None if whole.minutes is None else GAN_SHARE * whole.minutes
         budget = Budget(whole.steps, minutes)
-        fit_gan(fabric, run, config, prepared, recipe="cgan", options=config.set, budget=budget)
+        fit_gan(
+            fabric,
+            run,
+            config,
+            prepared,
+            recipe="cgan",
+            options=config.set,
+            budget=budget,
+            vary=config.vary,
+        )
     return folder
 
 

@@ -15,6 +15,7 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
+from medimg_gan.data.settings import AUTO, Vary, refuse_variation
 from medimg_gan.errors import ConfigError
 
 RecipeName = Literal[
@@ -33,6 +34,10 @@ class Config(TrainingConfig):
     pixel_mm, slice_mm, area. auto: the position, where slices come from volumes. none: nothing."""
     only: str = ""
     """The modality to use where the folder holds several."""
+    vary: Vary = AUTO
+    """Vary real slices as patients differ (proportions, lean, soft tissue, tones), for the GAN to
+    make such heads too: 1 as usual, 0 not at all; auto: 1 where training patients are fewer than
+    20 and known."""
     set: tuple[str, ...] = ()
     """Recipe settings as name=value; an unknown name lists them all."""
     tune_gamma: bool = False
@@ -45,6 +50,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         """Refuse at once what no training could do."""
         super().__post_init__()
+        refuse_variation(self.vary)
         if self.patience < 0:
             raise ConfigError(f"--patience {self.patience}: must not be negative")
         if self.patience and self.tune_gamma:
@@ -91,6 +97,7 @@ def main(config: Config) -> None:
         recipe=config.recipe,
         options=config.set,
         budget=minutes_left(config),
+        vary=config.vary,
         patience=config.patience,
     )
     say(f"\nsamples: {folder}/samples   curves: tensorboard --logdir {folder.parent}")

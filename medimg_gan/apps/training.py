@@ -24,6 +24,8 @@ from medimg_gan.apps.watching import watch_for
 from medimg_gan.config import as_dict
 from medimg_gan.data.dataset import SliceDataset, Stream
 from medimg_gan.data.prepare import Prepared, prepare
+from medimg_gan.data.settings import AUTO, Vary
+from medimg_gan.data.variation import VariedStream, variation_for
 from medimg_gan.engine.alarms import ALARMS
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.rows import read_rows
@@ -70,6 +72,7 @@ def fit_gan(
     recipe: str,
     options: tuple[str, ...],
     budget: Budget,
+    vary: Vary = AUTO,
     patience: int = 0,
 ) -> None:
     """Train a noise recipe on the training patients and note what it takes to sample from it."""
@@ -85,11 +88,14 @@ def fit_gan(
     balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
     held_out = _some(val, HELD_OUT_IMAGES)
     watch = watch_for(fabric, config, train, val, budget, patience)
+    known = len(set(train.patients)) if prepared.patients_known else None
+    variation = variation_for(vary, known, mirror=spec.mirror, tones=not spec.calibrated)
     note(
         fabric,
         run,
         net,
         recipe,
+        variation=asdict(variation),
         modality=modality,
         unit=unit,
         scale=typical_scale(rows),
@@ -99,7 +105,8 @@ def fit_gan(
         patients_known=prepared.patients_known,
         **chain_facts(config, prepared),
     )
-    stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
+    drawn = Stream(train, config.batch_size, config.seed, balanced=balanced)
+    stream = VariedStream(drawn, variation, config.seed) if variation.strength else drawn
     preview = _some(train, PREVIEW_IMAGES)
     fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
 

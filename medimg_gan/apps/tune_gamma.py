@@ -180,7 +180,16 @@ def _trained(
     say(f"\ngamma {gamma:g}")
     recipe = config.recipe
     try:
-        fit_gan(fabric, run, own, prepared, recipe=recipe, options=options, budget=budget)
+        fit_gan(
+            fabric,
+            run,
+            own,
+            prepared,
+            recipe=recipe,
+            options=options,
+            budget=budget,
+            vary=config.vary,
+        )
     except DivergenceError as error:
         say(error.one_line())
         return False

@@ -16,7 +16,14 @@ ANY = 0
 """In place of a mask's value: any value above 0."""
 
 AUTO = "auto"
-"""In place of the names of numbers that images are conditioned on: what fits the data."""
+"""In place of the names of numbers that images are conditioned on, or of the strength with which
+slices are varied: what fits the data."""
+
+Vary = float | Literal["auto"]
+"""How strongly a GAN's training slices are varied; see :mod:`medimg_gan.data.variation`."""
+
+STRONGEST = 2.0
+"""Strength of variation above which displacements could fold tissue over itself."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,20 @@ def _spelling(path: Path) -> str:
     if place and near:
         return f"did you mean {place / lower[near[0]]} ?"
     return f"check the spelling of --data; {place} is there" if place else "check --data"
+
+
+def refuse_variation(vary: Vary) -> None:
+    """Refuse a strength that no slice could bear.
+
+    Raises:
+        ConfigError: If it is neither "auto" nor within 0 to :data:`STRONGEST`.
+    """
+    if vary != AUTO and not 0 <= vary <= STRONGEST:
+        raise ConfigError(
+            f"--vary {vary:g}: expected auto, or 0 (not at all) to {STRONGEST:g}",
+            cause="stronger displacements could fold tissue over itself",
+            fix="--vary 1",
+        )
 
 
 def mask_names(words: tuple[str, ...]) -> dict[int, str]:

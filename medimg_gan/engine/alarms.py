@@ -201,6 +201,21 @@ def _duplicates(history: History) -> str | None:
     )
 
 
+def copying(row: Mapping[str, object]) -> list[str]:
+    """Names of the alarms that one row of figures sets off for repeating images, real or its own.
+
+    Samples that repeat may still come ever nearer to held-out slices: these figures, not the
+    distance, say so.
+    """
+    history = {
+        name: [float(value)]
+        for name, value in row.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+    judges = {"duplicates": _duplicates, "memorisation": _memorisation}
+    return [name for name, judge in judges.items() if judge(history) is not None]
+
+
 RULES = (
     Rule(
         "mode collapse",
@@ -216,7 +231,7 @@ RULES = (
         _duplicates,
         "the generator comes back to some images again and again: too few patients for so long a "
         "training",
-        "count them with evaluate.py --copies; stop earlier (--patience 5), add patients, or show "
+        "count them with evaluate.py --copies; vary the slices (--vary 1), add patients, or show "
         "the critic several images at once (--set pack=2 or minibatch=deviation)",
     ),
     Rule(
@@ -239,7 +254,7 @@ RULES = (
         ("live/nearness", "live/copies"),
         _memorisation,
         "the generator repeats training slices, which may be recognisable patients",
-        "look at samples/neighbours_*.png; stop earlier (--patience 5) or add patients, and do "
+        "look at samples/neighbours_*.png; vary the slices (--vary 1) or add patients, and do "
         "not share these samples",
     ),
 )

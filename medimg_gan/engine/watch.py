@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from medimg_gan.console import say
+from medimg_gan.engine.alarms import copying
 from medimg_gan.engine.checkpoint import read_tensors, save_weights
 from medimg_gan.engine.look import Looker, Reference
 from medimg_gan.engine.observer import refreshed
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from medimg_gan.engine.loop import Engine
 
 WEIGHTS_BEST = "weights_best.pt"
-"""The moving average with the lowest kernel distance to held-out slices."""
+"""The moving average with the lowest kernel distance to held-out slices, of the looks that found
+no copies where there was one."""
 SHARE = 0.05
 """Part of the time of a training that is bounded by minutes which looks may take."""
 FIRST_LOOK_SECONDS = 10.0
@@ -33,7 +35,7 @@ FIRST_LOOK_SECONDS = 10.0
 
 @dataclass
 class Plateau:
-    """Looks since the kernel distance last fell by more than its standard error.
+    """Looks since the kernel distance last fell by more than its standard error, without copying.
 
     Attributes:
         patience: Looks without improvement after which to stop; 0 for never.
@@ -51,9 +53,9 @@ class Plateau:
         """Whether patience is at its end."""
         return 0 < self.patience <= self.waited
 
-    def see(self, step: int, distance: float, error: float) -> None:
-        """Count one look."""
-        if distance < self.best - error:
+    def see(self, step: int, distance: float, error: float, *, copies: bool = False) -> None:
+        """Count one look; one that found copies is no improvement, however small its distance."""
+        if distance < self.best - error and not copies:
             self.best, self.at, self.waited = distance, step, 0
         else:
             self.waited += 1
@@ -146,10 +148,14 @@ class Watch:
         """Count a row of figures, if it is of a look."""
         distance = row.get(self.distance)
         if distance is not None:
-            self.plateau.see(row["step"], distance, row.get(f"{self.distance}_error") or 0.0)
+            error = row.get(f"{self.distance}_error") or 0.0
+            self.plateau.see(row["step"], distance, error, copies=bool(copying(row)))
 
     def _keep_best(self, engine: Engine, row: Mapping[str, float]) -> None:
         """Write the weights if no others kept are better.
+
+        A look without copies is better than one with: a generator that learns its patients by
+        heart may still come nearer to held-out slices.
 
         What was kept speaks for itself, so a resumed training knows it, even after a kill. Bounded
         by steps, the same steps come to the same weights again. Bounded by minutes they may not,
@@ -164,10 +170,11 @@ class Watch:
             "distance": distance,
             "standard_error": row.get(f"{self.distance}_error"),
             "features": self.distance.removeprefix("live/kid_"),
+            "copying": copying(row),
         }
         kept = read_best(engine.folder)
         comparable = kept is not None and kept["features"] == facts["features"]
-        if kept is None or not comparable or distance <= kept["distance"]:
+        if kept is None or not comparable or _rank(facts) <= _rank(kept):
             save_weights(engine.folder / WEIGHTS_BEST, engine.ema.recipe, facts)
 
     def _say(self, engine: Engine, row: Mapping[str, float]) -> None:
@@ -180,17 +187,34 @@ class Watch:
             f"look at step {engine.step}: kernel distance {distance:.3g} "
             f"± {row.get(f'{name}_error', math.nan):.2g} ({best['features']}; real slices "
             f"{floor:.2g}), diversity {row.get('live/diversity', math.nan):.2f} of real; "
-            f"best so far at step {best['step']}"
+            f"best so far at step {best['step']}" + _but(best)
         )
-        if self.plateau.reached:
+        if self.plateau.reached and self.plateau.at:
             say(
                 f"stopping: in {self.plateau.waited} looks nothing was better than the "
                 f"{self.plateau.best:.3g} of step {self.plateau.at} by more than its standard error"
             )
+        elif self.plateau.reached:
+            say(f"stopping: all {self.plateau.waited} looks found copies")
+
+
+def _rank(facts: Mapping[str, Any]) -> tuple[bool, float]:
+    """Lower is better: first without copies, then nearer to held-out slices."""
+    return bool(facts.get("copying")), facts["distance"]
+
+
+def _but(best: Mapping[str, Any]) -> str:
+    """What is wrong with even the best weights; empty where nothing is."""
+    found = best.get("copying")
+    return f", for want of a look without {' or '.join(found)}" if found else ""
 
 
 def read_best(folder: Path) -> dict[str, Any] | None:
-    """Step, distance, standard error and features of a run's best weights; None without any."""
+    """What is known of a run's best weights; None without any.
+
+    Step, distance, standard error, features, and the names of the alarms for copies that they set
+    off (``copying``): empty but where every look had one.
+    """
     try:
         return read_tensors(folder / WEIGHTS_BEST)["facts"]
     except CheckpointError:

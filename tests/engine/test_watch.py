@@ -21,6 +21,7 @@ from watched_gan import (
 )
 
 from medimg_gan.engine import watch as watching
+from medimg_gan.engine.alarms import copying
 from medimg_gan.engine.checkpoint import load_weights, read_tensors
 from medimg_gan.engine.look import Looker, shrunk
 from medimg_gan.engine.watch import WEIGHTS_BEST, Plateau, Watch, read_best
@@ -144,7 +145,8 @@ def test_the_best_weights_are_those_of_the_look_with_the_lowest_distance(tmp_pat
     engine.watch.look = noted
     engine.fit()
     distances = {row["step"]: row["live/kid_pooled"] for row in looks_of(tmp_path)}
-    best = min(distances, key=lambda step: distances[step])
+    repeats = {row["step"]: bool(copying(row)) for row in looks_of(tmp_path)}
+    best = min(distances, key=lambda step: (repeats[step], distances[step]))
     facts = read_best(tmp_path)
     assert facts["step"] == best
     assert facts["distance"] == distances[best]
@@ -199,6 +201,53 @@ def test_a_plateau_counts_looks_without_more_than_the_standard_error():
     plateau.see(6, 3.3, 0.4)
     assert plateau.reached
     assert not Plateau(patience=0, waited=9).reached
+
+
+def test_looks_with_copies_are_no_improvement():
+    plateau = Plateau(patience=2)
+    plateau.see(1, 5.0, 0.1)
+    plateau.see(2, 1.0, 0.1, copies=True)
+    plateau.see(3, 0.5, 0.1, copies=True)
+    assert plateau.reached
+    assert (plateau.best, plateau.at) == (5.0, 1)
+
+
+COPIES = {"live/duplicates": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("copies", "best", "words"),
+    [
+        ({12: COPIES}, 8, ""),  # the last look is the nearest to held-out slices, and repeats
+        ({4: COPIES, 8: COPIES, 12: COPIES}, 12, "for want of a look without duplicates"),
+        ({4: COPIES, 8: COPIES, 12: {"live/nearness": 0.1}}, 12, "without memorisation"),
+    ],
+)
+def test_weights_that_repeat_images_are_best_only_where_all_do(
+    tmp_path, monkeypatch, capsys, copies, best, words
+):
+    engine = watched_engine(tmp_path, LEARNING, steps=12, every=4)
+    distances = {4: 0.3, 8: 0.2, 12: 0.1}
+
+    def figures(looker, recipe):
+        found = {"live/kid_pooled": distances[engine.step], "live/kid_pooled_error": 0.01}
+        return found | copies.get(engine.step, {})
+
+    monkeypatch.setattr(Looker, "figures", figures)
+    engine.fit()
+    kept = read_best(tmp_path)
+    assert kept["step"] == best
+    assert bool(kept["copying"]) == bool(words)
+    last = [line for line in capsys.readouterr().out.splitlines() if "look at step 12" in line][-1]
+    assert (words in last) if words else last.endswith("best so far at step 8")
+
+
+def test_a_training_that_only_ever_repeats_stops_and_says_why(tmp_path, capsys):
+    config = WatchedConfig(makes="training", generator_rate=0.0)
+    engine = watched_engine(tmp_path, config, steps=40, every=4, patience=2)
+    engine.fit()
+    assert engine.step == 8
+    assert "stopping: all 2 looks found copies" in capsys.readouterr().out
 
 
 def test_training_stops_on_a_plateau_and_stays_stopped(tmp_path, capsys):
