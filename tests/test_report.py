@@ -16,6 +16,7 @@ from PIL import Image
 
 from medimg_gan.classify import ClassifierConfig
 from medimg_gan.report import report_schema, write_report
+from medimg_gan.report.pictures import address, grid
 from medimg_gan.report.svg import axis
 from medimg_gan.study import Split, StudyConfig, StudyData, run_study
 
