@@ -16,12 +16,12 @@ from PIL import Image
 
 from medimg_gan.classify import ClassifierConfig
 from medimg_gan.report import report_schema, write_report
-from medimg_gan.report.pictures import strip
-from medimg_gan.report.plots import axis
+from medimg_gan.report.pictures import address, grid
+from medimg_gan.report.svg import axis
 from medimg_gan.study import Split, StudyConfig, StudyData, run_study
 
 HOSTILE = "rare <script>alert('x')</script> & \"co\""
-VOID = {"meta", "img", "br", "line", "circle", "polyline"}
+VOID = {"meta", "img", "br", "line", "circle", "polyline", "polygon", "rect"}
 
 
 def make_split(name: str, patients: int) -> Split:
@@ -47,6 +47,7 @@ def result(tmp_path_factory):
         seeds=1,
         resamples=100,
         classifier=ClassifierConfig(width=4, steps=2, batch_size=8, device="cpu"),
+        features="random",
     )
     return run_study(data, config, tmp_path_factory.mktemp("study"))
 
@@ -120,8 +121,10 @@ def test_page_asks_nothing_from_outside(page):
     tags = Tags()
     tags.feed(page)
     assert not tags.open
-    assert tags.addresses
-    assert all(address.startswith("data:image/png;base64,") for address in tags.addresses)
+    outside = [address for address in tags.addresses if not address.startswith("#")]
+    assert outside
+    assert all(address.startswith("data:image/png;base64,") for address in outside)
+    assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:;" in page
 
 
 def test_text_is_escaped(page):
@@ -162,12 +165,15 @@ def test_a_single_ratio_needs_no_curve(result, tmp_path):
     assert "How many?" not in page
 
 
-def test_strip_keeps_every_slice_in_order():
-    images = np.linspace(-1, 1, 4)[:, None, None, None] * np.ones((1, 1, 128, 128))
-    address = strip(images)
-    picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
-    assert picture.size == (4 * 128 + 3 * 2, 128)
-    assert [picture.getpixel((64 + 130 * k, 64)) for k in range(4)] == [0, 85, 170, 255]
+def test_a_grid_keeps_every_slice_in_order_and_fills_the_last_row_with_black():
+    images = np.linspace(-1, 1, 14)[::-1, None, None, None] * np.ones((1, 1, 128, 128))
+    picture = Image.open(io.BytesIO(base64.b64decode(address(images).partition(",")[2])))
+    assert picture.size == (12 * 130 - 2, 2 * 130 - 2)
+    shown = [picture.getpixel((64 + 130 * (k % 12), 64 + 130 * (k // 12))) for k in range(15)]
+    assert shown[0] == 255
+    assert shown[:14] == sorted(set(shown[:14]), reverse=True)
+    assert shown[14] == 0
+    assert grid(images[:3]).shape == (128, 3 * 130 - 2)
 
 
 @pytest.mark.parametrize(

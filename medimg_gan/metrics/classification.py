@@ -127,7 +127,7 @@ def auroc(outcome: Outcome, weights: FloatArray) -> FloatArray:
     The chance that a minority slice scores above another, a tie counting half (Hanley & McNeil
     1982).
     """
-    positive, negative = _weight_by_score(outcome, weights)
+    positive, negative = weight_by_score(outcome, weights)
     below = np.cumsum(negative, axis=1) - negative
     wins = (positive * (below + 0.5 * negative)).sum(axis=1)
     return _ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
@@ -135,7 +135,7 @@ def auroc(outcome: Outcome, weights: FloatArray) -> FloatArray:
 
 def auprc(outcome: Outcome, weights: FloatArray) -> FloatArray:
     """Average precision, minority against rest: sum of (R_n - R_{n-1}) P_n, as scikit-learn."""
-    positive, negative = _weight_by_score(outcome, weights)
+    positive, negative = weight_by_score(outcome, weights)
     found = np.cumsum(positive[:, ::-1], axis=1)
     called = found + np.cumsum(negative[:, ::-1], axis=1)
     precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
@@ -198,7 +198,7 @@ def once(outcome: Outcome) -> FloatArray:
     return np.ones((1, len(outcome.labels)))
 
 
-def _weight_by_score(outcome: Outcome, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def weight_by_score(outcome: Outcome, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Minority and other weight at each distinct score, ascending: two arrays (B, G)."""
     order = np.argsort(outcome.score, kind="stable")
     ascending = outcome.score[order]

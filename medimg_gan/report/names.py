@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def label(report: Report, choice: Mapping[str, Any]) -> str:
-    """Title of a chosen arm, with its ratio where slices were added."""
+    """Title of an arm or of what names it, with its ratio where slices were added."""
     added = next(arm["added"] for arm in report["arms"] if is_arm(arm, choice))
     return f"{choice['title']}, ratio {choice['ratio']:g}" if added else choice["title"]
 
@@ -47,3 +47,14 @@ def metric_title(report: Report, name: str) -> str:
 def interval_cell(values: Mapping[str, float]) -> str:
     """A mean with its interval below."""
     return f"{values['mean']:.3f}<small>{values['low']:.3f}–{values['high']:.3f}</small>"
+
+
+def points_cell(values: Mapping[str, float]) -> str:
+    """A difference of shares in percentage points, with its interval below (never -0.0)."""
+    mean, low, high = (round(100 * values[end], 1) + 0.0 for end in ("mean", "low", "high"))
+    return f"{mean:+.1f}<small>{low:+.1f} to {high:+.1f}</small>"
+
+
+def probability(value: float) -> str:
+    """A p value, as HTML."""
+    return f"{value:.3f}" if value >= 0.001 else "&lt; 0.001"

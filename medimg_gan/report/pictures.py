@@ -1,10 +1,10 @@
-"""Slices as strips inside the page."""
+"""Slices as grids inside the page."""
 
 from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -12,25 +12,37 @@ from PIL import Image
 if TYPE_CHECKING:
     from medimg_gan.types import FloatArray
 
+COLUMNS = 12
 LEAST_SIDE = 128
 """Slices smaller than this are enlarged, so that they stay clear in print."""
 MARGIN = 2
 
 
-def strip(images: FloatArray) -> str:
-    """Slices side by side as a ``data:`` address of a PNG.
+def grid(images: FloatArray) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Slices in rows of twelve, black where a row is not full.
 
     Args:
-        images: (n, 1, H, W) in [-1, 1]; shown in 8 bits, for the eye only.
+        images: (n, 1, H, W) in [-1, 1], n at least 1; shown in 8 bits, for the eye only.
+
+    Returns:
+        (height, width) grey levels.
     """
     grey = np.round((np.clip(images[:, 0], -1, 1) + 1) * 127.5).astype(np.uint8)
-    padded = np.pad(grey, ((0, 0), (0, 0), (0, MARGIN)))
-    row = np.concatenate(list(padded), axis=1)[:, :-MARGIN]
+    columns = min(COLUMNS, len(grey))
+    padded = np.pad(grey, ((0, -len(grey) % columns), (0, MARGIN), (0, MARGIN)))
+    rows = [
+        np.concatenate(list(padded[begin : begin + columns]), axis=1)
+        for begin in range(0, len(padded), columns)
+    ]
+    whole = np.concatenate(rows)[:-MARGIN, :-MARGIN]
     scale = max(1, -(-LEAST_SIDE // grey.shape[1]))
-    picture = Image.fromarray(row)
-    picture = picture.resize(
-        (picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC
-    )
+    picture = Image.fromarray(whole)
+    size = picture.width * scale, picture.height * scale
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
+
+
+def address(images: FloatArray) -> str:
+    """A :func:`grid` as the ``data:`` address of a PNG."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    Image.fromarray(grid(images)).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -122,6 +122,7 @@ class StudyConfig:
         specificity: Operating point of the minority sensitivity.
         resamples: Bootstrap draws.
         classifier: The same for every arm.
+        features: In which fidelity is measured; see ``metrics.features.build_extractor``.
     """
 
     arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
@@ -131,6 +132,7 @@ class StudyConfig:
     specificity: float = 0.9
     resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    features: str = "efficientnet-lite0"
 
 
 def _check_labels(data: StudyData) -> None:

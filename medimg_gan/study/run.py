@@ -13,7 +13,10 @@ from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
 from medimg_gan.runs import environment
 from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
+from medimg_gan.study.changes import changed_patients
+from medimg_gan.study.curves import decisions
 from medimg_gan.study.exchange import exchange
+from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from medimg_gan.study.data import Split, StudyConfig, StudyData
     from medimg_gan.types import FloatArray
 
-SHOWN = 10
-"""Columns of the sample grid."""
+SHOWN = 24
+"""Most slices of a grid of samples."""
+NEAREST = "The nearest real training slice of each"
 COMPARED = 256
 """Most synthetic slices in the copy check."""
 PATIENT_RULES = {
@@ -42,8 +46,7 @@ class StudyResult:
 
     Attributes:
         report: Plain JSON values, see ``report_schema.json``.
-        pictures: Title of a row -> (n, 1, H, W) slices in [-1, 1]; column i of all rows belongs
-            together.
+        pictures: Title of a grid -> (n, 1, H, W) slices in [-1, 1].
     """
 
     report: dict[str, Any]
@@ -68,7 +71,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
     pictures, copies = _look(data, config)
     outcome, sentence = verdict(data, config, analysis)
     report = {
-        "schema_version": 2,
+        "schema_version": 3,
         "verdict": sentence,
         "outcome": outcome,
         "caveats": caveats(data, config, analysis, copies),
@@ -76,7 +79,10 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "classes": list(data.classes),
         "primary_metric": PRIMARY,
         "operating_point": {"specificity": config.specificity, "threshold_from": "val"},
-        "arms": [row_as_dict(row, analysis) for row in analysis.rows],
+        "arms": [
+            row_as_dict(row, analysis) | decisions(row, decision, data.test.patients, config)
+            for row in analysis.rows
+        ],
         "reference": selection(decision.reference),
         "candidate": selection(decision.candidate),
         "difference": {
@@ -85,7 +91,14 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         },
         "p_holm": decision.adjusted_p,
         "smallest_visible_difference": decision.visible,
+        "changed_patients": changed_patients(
+            decision.reference,
+            decision.candidate,
+            data.test.patients,
+            known=data.patients_known,
+        ),
         "exchange": exchange(data, config, results),
+        "fidelity": fidelity([data], config),
         "counts": {name: _counts(split, data) for name, split in data.splits.items()},
         "patients_known": data.patients_known,
         "copy_check": asdict(copies),
@@ -108,7 +121,7 @@ def _look(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], 
     pictures = {
         f"Real {data.minority_name} (training)": training[np.sort(order)],
         f"Synthetic {data.minority_name}": shown,
-        "Nearest real training slice": training[closest],
+        NEAREST: training[closest],
     }
     return pictures, copy_check(synthetic, held_out, training)
 
