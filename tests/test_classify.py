@@ -18,7 +18,7 @@ from medimg_gan.classify import (
 )
 from medimg_gan.errors import ConfigError, DivergenceError
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once
+from medimg_gan.metrics.outcome import once
 
 TINY = ClassifierConfig(width=8, steps=40, batch_size=16, evaluations=2, device="cpu")
 

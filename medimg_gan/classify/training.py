@@ -16,7 +16,7 @@ from medimg_gan.classify.batches import TrainingSet, stream_of
 from medimg_gan.classify.network import NETWORKS
 from medimg_gan.errors import ConfigError, DivergenceError
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once
+from medimg_gan.metrics.outcome import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from medimg_gan.classify import ClassifierConfig, TrainingSet, fit_classifier, p
 from medimg_gan.evaluation.plan import RealSlices
 from medimg_gan.evaluation.sets import Material
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once
 from medimg_gan.metrics.images import MEASUREMENTS, PIXELS, RADIOMICS_SPACE
 from medimg_gan.metrics.neighbours import copy_check, duplicate_check
+from medimg_gan.metrics.outcome import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable

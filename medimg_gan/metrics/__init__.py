@@ -7,6 +7,7 @@ line in METRICS. To add one of a set of images: a function of two arrays and a l
 
 from __future__ import annotations
 
-from medimg_gan.metrics.classification import METRICS, Metric, Outcome
+from medimg_gan.metrics.classification import METRICS, Metric
+from medimg_gan.metrics.outcome import Outcome
 
 __all__ = ["METRICS", "Metric", "Outcome"]

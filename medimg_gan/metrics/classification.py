@@ -12,48 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medimg_gan.metrics.outcome import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from medimg_gan.types import FloatArray, IntArray
 
-    Score = Callable[["Outcome", FloatArray], FloatArray]
+    Score = Callable[[Outcome, FloatArray], FloatArray]
     """(outcome of N slices, weights (B, N)) -> (B,) scores."""
 
 BINS = 10
 """Of calibration: equal widths of probability."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one classifier said of N slices, and what was true.
-
-    Attributes:
-        probabilities: (N, K), rows sum to 1.
-        labels: (N,) true classes in 0..K-1.
-        minority: The class of interest; its probability is the score of the binary measures.
-        threshold: A slice is called minority if its minority probability is above this.
-    """
-
-    probabilities: FloatArray
-    labels: IntArray
-    minority: int
-    threshold: float
-
-    @property
-    def score(self) -> FloatArray:
-        """(N,) probability of the minority class."""
-        return self.probabilities[:, self.minority]
-
-    @property
-    def positive(self) -> FloatArray:
-        """(N,) 1.0 where the slice truly is of the minority class, else 0.0."""
-        return (self.labels == self.minority).astype(np.float64)
-
-    @property
-    def called(self) -> FloatArray:
-        """(N,) 1.0 where the classifier calls the slice minority, else 0.0."""
-        return (self.score > self.threshold).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -125,23 +95,33 @@ def auroc(outcome: Outcome, weights: FloatArray) -> FloatArray:
     """Area under the ROC curve, minority against rest.
 
     The chance that a minority slice scores above another, a tie counting half (Hanley & McNeil
-    1982).
+    1982), among the pairs that one classifier scored (see ``outcome``).
     """
-    positive, negative = weight_by_score(outcome, weights)
-    below = np.cumsum(negative, axis=1) - negative
-    wins = (positive * (below + 0.5 * negative)).sum(axis=1)
-    return _ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
+    wins, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for members in outcome.by_fold:
+        positive, negative = weight_by_score(outcome, weights, members)
+        below = np.cumsum(negative, axis=1) - negative
+        wins += (positive * (below + 0.5 * negative)).sum(axis=1)
+        pairs += positive.sum(axis=1) * negative.sum(axis=1)
+    return _ratio(wins, pairs)
 
 
 def auprc(outcome: Outcome, weights: FloatArray) -> FloatArray:
-    """Average precision, minority against rest: sum of (R_n - R_{n-1}) P_n, as scikit-learn."""
-    positive, negative = weight_by_score(outcome, weights)
-    found = np.cumsum(positive[:, ::-1], axis=1)
-    called = found + np.cumsum(negative[:, ::-1], axis=1)
-    precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
-    total = positive.sum(axis=1)
-    area = (positive[:, ::-1] * precision).sum(axis=1)
-    return _ratio(area, np.where(negative.sum(axis=1) > 0, total, 0.0))
+    """Average precision, minority against rest: sum of (R_n - R_{n-1}) P_n, as scikit-learn.
+
+    That is the mean over minority slices of the precision at the slice's own score, counted among
+    what the same classifier scored (see ``outcome``).
+    """
+    area, total = np.zeros(len(weights)), np.zeros(len(weights))
+    for members in outcome.by_fold:
+        positive, negative = weight_by_score(outcome, weights, members)
+        found = np.cumsum(positive[:, ::-1], axis=1)
+        called = found + np.cumsum(negative[:, ::-1], axis=1)
+        precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
+        both = (positive.sum(axis=1) > 0) & (negative.sum(axis=1) > 0)
+        area += np.where(both, (positive[:, ::-1] * precision).sum(axis=1), 0.0)
+        total += np.where(both, positive.sum(axis=1), 0.0)
+    return _ratio(area, total)
 
 
 def brier(outcome: Outcome, weights: FloatArray) -> FloatArray:
@@ -193,21 +173,17 @@ def probability_bins(score: FloatArray) -> IntArray:
     return np.clip((np.asarray(score) * BINS).astype(np.int64), 0, BINS - 1)
 
 
-def once(outcome: Outcome) -> FloatArray:
-    """Weights (1, N) under which every slice counts once."""
-    return np.ones((1, len(outcome.labels)))
-
-
-def weight_by_score(outcome: Outcome, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Minority and other weight at each distinct score, ascending: two arrays (B, G)."""
-    order = np.argsort(outcome.score, kind="stable")
-    ascending = outcome.score[order]
+def weight_by_score(
+    outcome: Outcome, weights: FloatArray, members: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Minority and other weight at each distinct score of some slices, ascending: two (B, G)."""
+    ordered = members[np.argsort(outcome.score[members], kind="stable")]
+    ascending, positive = outcome.score[ordered], outcome.positive[ordered]
     starts = np.flatnonzero(np.r_[True, np.diff(ascending) > 0])
-    ordered = weights[:, order]
-    positive = outcome.positive[order]
+    weight = weights[:, ordered]
     return (
-        np.add.reduceat(ordered * positive, starts, axis=1),
-        np.add.reduceat(ordered * (1.0 - positive), starts, axis=1),
+        np.add.reduceat(weight * positive, starts, axis=1),
+        np.add.reduceat(weight * (1.0 - positive), starts, axis=1),
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from medimg_gan.metrics.classification import weight_by_score
 
 if TYPE_CHECKING:
-    from medimg_gan.metrics.classification import Outcome
-    from medimg_gan.types import FloatArray
+    from collections.abc import Callable
+
+    from medimg_gan.metrics.outcome import Outcome
+    from medimg_gan.types import FloatArray, IntArray
 
 
 def sensitivity_at(
@@ -29,10 +31,12 @@ def sensitivity_at(
     Returns:
         (B, G); NaN in rows without minority slices or without others.
     """
-    found, called = _cumulative(outcome, weights)
-    true, false = _shares(found), _shares(called)
-    rows = zip(false, true, strict=True)
-    return np.stack([np.interp(false_positives, across, up) for across, up in rows])
+
+    def of_fold(found: FloatArray, called: FloatArray) -> FloatArray:
+        rows = zip(_shares(called), _shares(found), strict=True)
+        return np.stack([np.interp(false_positives, across, up) for across, up in rows])
+
+    return _over_folds(of_fold, outcome, weights)
 
 
 def precision_at(outcome: Outcome, weights: FloatArray, sensitivities: FloatArray) -> FloatArray:
@@ -47,25 +51,48 @@ def precision_at(outcome: Outcome, weights: FloatArray, sensitivities: FloatArra
         sensitivities: (G,) in [0, 1]; at 0 stands the precision of the first slices found.
 
     Returns:
-        (B, G); NaN in rows without minority slices.
+        (B, G); NaN in rows without minority slices or without others.
     """
-    found, called = _cumulative(outcome, weights)
-    with np.errstate(invalid="ignore"):
-        precision = found / (found + called)
-    reached = _shares(found)
     wanted = np.maximum(sensitivities, 1e-9) - 1e-12
-    curves = np.full((len(weights), len(sensitivities)), np.nan)
-    for row in np.flatnonzero(found[:, -1] > 0):
-        curves[row] = precision[row, np.searchsorted(reached[row], wanted)]
-    return curves
+
+    def of_fold(found: FloatArray, called: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            precision = found / (found + called)
+        reached = _shares(found)
+        curves = np.full((len(weights), len(sensitivities)), np.nan)
+        for row in np.flatnonzero(found[:, -1] > 0):
+            curves[row] = precision[row, np.searchsorted(reached[row], wanted)]
+        return curves
+
+    return _over_folds(of_fold, outcome, weights)
 
 
-def _cumulative(outcome: Outcome, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _over_folds(
+    of_fold: Callable[[FloatArray, FloatArray], FloatArray], outcome: Outcome, weights: FloatArray
+) -> FloatArray:
+    """The mean curve of the outcome's classifiers, weighted by the pairs that each can rank.
+
+    So the area under the mean ROC curve is the AUROC of :mod:`medimg_gan.metrics.outcome`.
+    """
+    curves, shares = [], []
+    for members in outcome.by_fold:
+        found, called = _cumulative(outcome, weights, members)
+        curves.append(of_fold(found, called))
+        shares.append(found[:, -1] * called[:, -1])
+    share = np.stack(shares)[..., None]
+    with np.errstate(invalid="ignore"):
+        weighted = np.where(share > 0, np.stack(curves) * share, 0.0)
+        return weighted.sum(axis=0) / share.sum(axis=0)
+
+
+def _cumulative(
+    outcome: Outcome, weights: FloatArray, members: IntArray
+) -> tuple[FloatArray, FloatArray]:
     """Weight of minority slices and of others above each threshold, from none to all: (B, T)."""
     nothing = np.zeros((len(weights), 1))
     positive, negative = (
         np.concatenate([nothing, np.cumsum(part[:, ::-1], axis=1)], axis=1)
-        for part in weight_by_score(outcome, weights)
+        for part in weight_by_score(outcome, weights, members)
     )
     return positive, negative
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.metrics.classification import Outcome, once
+from medimg_gan.metrics.outcome import Outcome, once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,15 +2,16 @@
 
 The arms (``arms.ARMS``) differ only in what the classifier learns from. Every choice (ratio, best
 arm without synthetic slices, threshold, kept weights) is made on validation; the test split only
-gives the figures.
+gives the figures. With several folds each has its own GAN and makes its own choices.
 """
 
 from __future__ import annotations
 
 from medimg_gan.study.arms import ARMS, Arm
 from medimg_gan.study.data import Split, StudyConfig, StudyData
-from medimg_gan.study.fits import estimate_seconds, planned_fits
+from medimg_gan.study.fits import fold_folder, planned_fits
 from medimg_gan.study.run import StudyResult, run_study
+from medimg_gan.study.trainers import Trainers
 
 __all__ = [
     "ARMS",
@@ -19,7 +20,8 @@ __all__ = [
     "StudyConfig",
     "StudyData",
     "StudyResult",
-    "estimate_seconds",
+    "Trainers",
+    "fold_folder",
     "planned_fits",
     "run_study",
 ]

@@ -21,16 +21,19 @@ from medimg_gan.metrics.statistics import (
 )
 from medimg_gan.study.arms import find_arm
 from medimg_gan.study.decision import decide
-from medimg_gan.study.rows import PRIMARY, gather_rows, rows_by_patient
+from medimg_gan.study.rows import PRIMARY, gather_rows, pool_rows, rows_by_patient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medimg_gan.metrics import Outcome
     from medimg_gan.metrics.comparison import Comparison
     from medimg_gan.metrics.statistics import Interval, Resamples
     from medimg_gan.study.data import StudyConfig, StudyData
     from medimg_gan.study.decision import Decision, Key
-    from medimg_gan.study.fits import Fit, FitResult
+    from medimg_gan.study.fits import Fit
+    from medimg_gan.study.jobs import FitResult
     from medimg_gan.study.rows import Row
-    from medimg_gan.types import IntArray
 
 SECONDARY_DRAWS = 2000
 """Most draws for measures that the verdict is not about: a standard error is then known within 2 %,
@@ -55,8 +58,9 @@ class Analysis:
     """Everything the report says in numbers.
 
     Attributes:
-        rows: All arms and ratios.
+        rows: All arms and ratios, the test slices of all folds pooled.
         decision: What is compared with what, and the claim's own figures.
+        tests: Row or choice key -> its test outcomes, one per seed, the folds' slices pooled.
         by_slice: A slice counts once.
         by_patient: A patient counts once; None where patients cannot be told apart.
         delong: Row key -> difference in AUROC by slice, seeds held fixed.
@@ -64,50 +68,81 @@ class Analysis:
 
     rows: list[Row]
     decision: Decision
+    tests: dict[Key, list[Outcome]]
     by_slice: Figures
     by_patient: Figures | None
     delong: dict[Key, Comparison]
 
 
-def analyse(data: StudyData, config: StudyConfig, results: dict[Fit, FitResult]) -> Analysis:
-    """Score every arm on test and compare it with the best arm without synthetic slices."""
-    rows = gather_rows(data, config, results)
-    patients = data.test.patients
+def analyse(
+    folds: Sequence[StudyData], config: StudyConfig, results: Sequence[dict[Fit, FitResult]]
+) -> Analysis:
+    """Score every arm on test and compare it with the best arm without synthetic slices.
 
-    def drawn_for(names: np.ndarray[Any, Any], labels: IntArray) -> Resamples:
+    Args:
+        folds: One or more, no patient tested by two.
+        config: As they were trained.
+        results: Of each fold.
+    """
+    by_fold = [gather_rows(data, config, found) for data, found in zip(folds, results, strict=True)]
+    patients = np.concatenate([data.test.patients for data in folds])
+    minority = folds[0].minority
+
+    def drawn_for(names: np.ndarray[Any, Any], outcome: Outcome) -> Resamples:
         return draw(
             names,
             config.seeds,
             resamples=config.resamples,
             seed=config.seed,
-            positive=labels == data.minority,
+            positive=outcome.labels == minority,
         )
 
-    draws = drawn_for(patients, data.test.labels)
-    decision = decide(rows, draws)
-    whole = rows_by_patient(data, config, rows)
+    rows = pool_rows(by_fold)
+    draws = drawn_for(patients, rows[0].test[0])
+    decision = decide(by_fold, draws)
+    whole = rows_by_patient(folds, config, by_fold)
     by_patient = None
     if whole:
-        labels = whole[0].test[0].labels
-        drawn = drawn_for(np.unique(patients), labels)  # in by_patient's order
-        by_patient = describe(whole, decision.reference.key, drawn)
-    delong = {row.key: compare_auroc(row.test, decision.reference.test, patients) for row in rows}
-    by_slice = describe(rows, decision.reference.key, draws)
-    return Analysis(rows, decision, by_slice, by_patient, delong)
+        names = np.concatenate([np.unique(data.test.patients) for data in folds])
+        tests = _tests(whole, rows, decision)
+        drawn = drawn_for(names, tests[decision.reference.key][0])
+        by_patient = describe(tests, decision.reference.key, drawn)
+    tests = _tests(by_fold, rows, decision)
+    reference = tests[decision.reference.key]
+    delong = {row.key: compare_auroc(row.test, reference, patients) for row in rows}
+    by_slice = describe(tests, decision.reference.key, draws)
+    return Analysis(rows, decision, tests, by_slice, by_patient, delong)
 
 
-def describe(rows: list[Row], reference: Key, draws: Resamples) -> Figures:
-    """Every measure of every row, and its difference to the reference, on the same draws."""
+def _tests(
+    by_fold: Sequence[Sequence[Row]], rows: Sequence[Row], decision: Decision
+) -> dict[Key, list[Outcome]]:
+    """The test outcomes of every row, and of what the folds chose where they chose differently."""
+    keys = [row.key for row in rows]
+    found = {key: row.test for key, row in zip(keys, pool_rows(by_fold), strict=True)}
+    for choice in (decision.reference, decision.candidate):
+        found[choice.key] = choice.test(by_fold)
+    return found
+
+
+def describe(tests: dict[Key, list[Outcome]], reference: Key, draws: Resamples) -> Figures:
+    """Every measure of every row, and its difference to the reference, on the same draws.
+
+    Args:
+        tests: Row key -> one outcome per seed.
+        reference: Key of one of them.
+        draws: Of the patients.
+    """
     primary = {PRIMARY: METRICS[PRIMARY].score}
     others = {name: metric.score for name, metric in METRICS.items() if name != PRIMARY}
     few = draws.first(SECONDARY_DRAWS)
     drawn = {
-        row.key: replicates(primary, row.test, draws) | replicates(others, row.test, few)
-        for row in rows
+        key: replicates(primary, test, draws) | replicates(others, test, few)
+        for key, test in tests.items()
     }
     plain = {
-        row.key: {name: seed_scores(metric.score, row.test) for name, metric in METRICS.items()}
-        for row in rows
+        key: {name: seed_scores(metric.score, test) for name, metric in METRICS.items()}
+        for key, test in tests.items()
     }
     scores, differences = {}, {}
     for key in drawn:

@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from medimg_gan.study.rows import Row
+    from collections.abc import Sequence
+
+    from medimg_gan.metrics import Outcome
 
 SAME = 1e-9
 
 
 def changed_patients(
-    reference: Row, candidate: Row, patients: np.ndarray[Any, Any], *, known: bool
+    reference: Sequence[Outcome],
+    candidate: Sequence[Outcome],
+    patients: np.ndarray[Any, Any],
+    *,
+    known: bool,
 ) -> list[dict[str, Any]]:
     """Patients whose slices are called minority more or less often by the candidate.
 
     A patient with slices of both kinds has an entry for each kind.
 
     Args:
-        reference: The best arm without synthetic slices.
-        candidate: The best arm with them.
+        reference: Of the best arm without synthetic slices, one per seed.
+        candidate: Of the best arm with them.
         patients: (N,) of the test slices; their names stay here.
         known: Whether they are patients, not stand-ins for slices.
 
@@ -31,8 +37,8 @@ def changed_patients(
         ``minority`` (whether the entry is about the patient's minority slices), ``slices``, and
         the share of slices and seeds called minority by ``reference`` and ``candidate``.
     """
-    called = [np.mean([one.called for one in row.test], axis=0) for row in (reference, candidate)]
-    positive = reference.test[0].positive.astype(bool)
+    called = [np.mean([one.called for one in tests], axis=0) for tests in (reference, candidate)]
+    positive = reference[0].positive.astype(bool)
     word = "patient" if known else "slice"
     found = []
     for number, name in enumerate(sorted(np.unique(patients), key=_hash), 1):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.metrics.classification import once
 from medimg_gan.metrics.operating import precision_at, sensitivity_at
+from medimg_gan.metrics.outcome import once
 from medimg_gan.metrics.statistics import LEVEL, draw
 
 if TYPE_CHECKING:

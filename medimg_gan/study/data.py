@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.classify import ClassifierConfig
-from medimg_gan.errors import DataError, LabelError, SplitError
+from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from medimg_gan.types import FloatArray, IntArray
 
@@ -133,6 +133,27 @@ class StudyConfig:
     resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     features: str = "efficientnet-lite0"
+
+
+def check_folds(folds: Sequence[StudyData]) -> None:
+    """Refuse folds that do not make one study.
+
+    Raises:
+        ConfigError: If there is none, or classes or the minority differ.
+        SplitError: If a patient is tested in two folds.
+    """
+    if not folds:
+        raise ConfigError("study: there is no fold")
+    if len({(data.classes, data.minority, data.patients_known) for data in folds}) > 1:
+        raise ConfigError("study: the folds differ in their classes or in the minority")
+    tested = [patient for data in folds for patient in np.unique(data.test.patients).tolist()]
+    twice = len(tested) - len(set(tested))
+    if twice:
+        raise SplitError(
+            f"study: {twice} patients are tested in two folds",
+            cause="the folds were drawn one by one, not dealt out",
+            fix="deal the patients out to folds, so that each is tested once at the most",
+        )
 
 
 def _check_labels(data: StudyData) -> None:

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.metrics import METRICS, Outcome
+from medimg_gan.metrics.outcome import pool
 from medimg_gan.metrics.statistics import draw, interval, over_seeds, replicates, seed_scores
 from medimg_gan.study.analysis import SECONDARY_DRAWS
-from medimg_gan.study.fits import ASKED_ABOUT_SYNTHETIC
-from medimg_gan.study.rows import gather_rows
+from medimg_gan.study.jobs import ASKED_ABOUT_SYNTHETIC
+from medimg_gan.study.rows import gather_rows, pool_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medimg_gan.study.data import StudyConfig, StudyData
-    from medimg_gan.study.fits import Fit, FitResult
+    from medimg_gan.study.fits import Fit
+    from medimg_gan.study.jobs import FitResult
+    from medimg_gan.study.rows import Row
 
 ABOUT = {
     "trtr": ("real", "real"),
@@ -30,30 +35,31 @@ ABOUT = {
 
 
 def exchange(
-    data: StudyData, config: StudyConfig, results: dict[Fit, FitResult]
+    folds: Sequence[StudyData], config: StudyConfig, results: Sequence[dict[Fit, FitResult]]
 ) -> dict[str, dict[str, Any]]:
     """Scores of those of TRTR, TSTR and TRTS whose arms (real, tstr) were trained.
+
+    Args:
+        folds: One or more; their slices are pooled.
+        config: As they were trained.
+        results: Of each fold.
 
     Returns:
         Name -> ``trained_on``, ``tested_on`` and ``metrics`` with 95 % intervals: over patients
         and seeds on real slices, over slices and seeds on synthetic ones (which have no patient).
     """
-    rows = {row.arm: row for row in gather_rows(data, config, results)}
-    real = data.test.patients
-    asked = {}
-    if ASKED_ABOUT_SYNTHETIC in rows:
-        asked["trtr"] = (rows[ASKED_ABOUT_SYNTHETIC].test, real)
-    if "tstr" in rows:
-        asked["tstr"] = (rows["tstr"].test, real)
-    fits = [result for fit, result in results.items() if fit.arm == ASKED_ABOUT_SYNTHETIC]
-    found = [result.synthetic for result in fits if result.synthetic is not None]
-    if found and len(found) == len(fits):  # fits kept from earlier versions were not asked
-        labels = np.sort(data.test.labels)
-        outcomes = [
-            Outcome(probabilities, labels, data.minority, outcome.threshold)
-            for probabilities, outcome in zip(found, rows[ASKED_ABOUT_SYNTHETIC].test, strict=True)
-        ]
-        asked["trts"] = (outcomes, np.arange(len(labels)))
+    by_fold = [gather_rows(data, config, found) for data, found in zip(folds, results, strict=True)]
+    rows = {row.arm: row for row in pool_rows(by_fold)}
+    real = np.concatenate([data.test.patients for data in folds])
+    asked = {
+        name: (rows[arm].test, real)
+        for name, arm in (("trtr", ASKED_ABOUT_SYNTHETIC), ("tstr", "tstr"))
+        if arm in rows
+    }
+    answers = [_about_synthetic(*fold) for fold in zip(folds, by_fold, results, strict=True)]
+    if all(answers):  # fits kept from earlier versions were not asked
+        outcomes = [pool(seed) for seed in zip(*answers, strict=True)]
+        asked["trts"] = (outcomes, np.arange(len(outcomes[0].labels)))
     return {
         name: {
             "trained_on": ABOUT[name][0],
@@ -62,6 +68,22 @@ def exchange(
         }
         for name, (outcomes, units) in asked.items()
     }
+
+
+def _about_synthetic(
+    data: StudyData, rows: Sequence[Row], results: dict[Fit, FitResult]
+) -> list[Outcome]:
+    """What classifiers of real slices said of a fold's synthetic ones; none if not all did."""
+    fits = [result.synthetic for fit, result in results.items() if fit.arm == ASKED_ABOUT_SYNTHETIC]
+    said = [probabilities for probabilities in fits if probabilities is not None]
+    if not said or len(said) < len(fits):
+        return []
+    real = next(row for row in rows if row.arm == ASKED_ABOUT_SYNTHETIC)
+    labels = np.sort(data.test.labels)
+    return [
+        Outcome(probabilities, labels, data.minority, outcome.threshold)
+        for probabilities, outcome in zip(said, real.test, strict=True)
+    ]
 
 
 def _scores(

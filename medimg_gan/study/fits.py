@@ -1,31 +1,35 @@
-"""One training of one arm, kept in a file, so that a repeated command goes on where it stopped."""
+"""Trainings of a study: which there are, and how each is kept in a file.
+
+A repeated command goes on where it stopped: a training whose file is whole, and of the same
+settings and data, is not repeated, whoever trained it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.classify import fit_classifier, predict, seconds_per_step
-from medimg_gan.console import progress, say
+from medimg_gan.console import progress
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
-from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of, synthetic_test
+from medimg_gan.study.arms import count_to_add, find_arm, ratio_of
+from medimg_gan.study.cost import announce
+from medimg_gan.study.jobs import FitResult, job_for
+from medimg_gan.study.trainers import Trainers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from medimg_gan.study.data import StudyConfig, StudyData
-    from medimg_gan.types import FloatArray
+    from medimg_gan.study.jobs import Job
 
 FOLDER = "fits"
-ASKED_ABOUT_SYNTHETIC = "real"
-"""The arm whose classifiers are tested on synthetic slices as well (train on real)."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,6 @@ class Fit:
     def name(self) -> str:
         """Name of its file, without the ending."""
         return f"{self.arm}-{self.ratio:g}-seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """Class probabilities of the real validation (M, K) and test (N, K) slices.
-
-    The arm of real slices alone is also asked about synthetic ones (as many of each class as the
-    test split has, in the order of the classes), for ``exchange``.
-    """
-
-    validation: FloatArray
-    test: FloatArray
-    step: int
-    synthetic: FloatArray | None = None
 
 
 def planned_fits(data: StudyData, config: StudyConfig) -> list[Fit]:
@@ -111,108 +101,158 @@ def useful_ratios(data: StudyData, config: StudyConfig) -> dict[float, int]:
     return useful
 
 
-def run_fits(data: StudyData, config: StudyConfig, folder: Path) -> dict[Fit, FitResult]:
-    """Train what is not yet in ``folder``/fits, and return the results of all, as planned."""
-    fits, digest = planned_fits(data, config), data.digest()
-    results: dict[Fit, FitResult] = {}
-    for fit in fits:
-        found = _read(_path(folder, fit), _fingerprint(fit, config, digest))
-        if found:
-            results[fit] = found
-    steps = config.classifier.steps
-    _announce(data, config, trained=len(results), planned=len(fits))
-    with progress("study", len(fits) * steps) as ticker:
-        ticker.start_at(len(results) * steps)
+def common_ratios(folds: Sequence[StudyData], config: StudyConfig) -> tuple[float, ...]:
+    """The ratios that add slices in every fold, so that all folds have the same rows.
+
+    Raises:
+        ConfigError: If none does.
+    """
+    useful = [useful_ratios(data, config) for data in folds]
+    common = tuple(ratio for ratio in useful[0] if all(ratio in ratios for ratios in useful))
+    if not common:
+        raise ConfigError(
+            "study: no ratio adds a synthetic slice in every fold",
+            observed=f"ratios asked for: {', '.join(map(str, config.ratios))}",
+            fix="give a larger ratio",
+        )
+    return common
+
+
+def planned_in_all(folds: Sequence[StudyData], config: StudyConfig) -> list[list[Fit]]:
+    """Every training of every fold; all folds have the same arms and ratios, in one order.
+
+    Raises:
+        ConfigError: As :func:`planned_fits`.
+    """
+    for data in folds:
+        planned_fits(data, config)  # says what is wrong before ratios are compared
+    config = replace(config, ratios=common_ratios(folds, config))
+    return [planned_fits(data, config) for data in folds]
+
+
+def fold_folder(folder: Path, fold: int, folds: int) -> Path:
+    """Where a fold keeps its GAN and its trainings; a single fold has no folder of its own."""
+    return folder if folds == 1 else folder / f"fold-{fold + 1}"
+
+
+class Kept:
+    """The trainings of one fold that lie in files.
+
+    Args:
+        folder: Of the fold.
+        data: Of the fold; what was learnt from other slices is not read.
+        config: What was trained with other settings is not read.
+    """
+
+    def __init__(self, folder: Path, data: StudyData, config: StudyConfig) -> None:
+        self.folder = folder / FOLDER
+        self.digest = data.digest()
+        self.settings = asdict(config.classifier)
+        del self.settings["device"]
+
+    def read(self, fit: Fit) -> FitResult | None:
+        """A kept result, or None if it is absent, damaged, or of other settings or data."""
+        try:
+            with np.load(self._path(fit), allow_pickle=False) as kept:
+                if str(kept["fingerprint"]) != self._fingerprint(fit):
+                    return None
+                return FitResult(
+                    kept["validation"], kept["test"], int(kept["step"]), kept.get("synthetic")
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def write(self, fit: Fit, result: FitResult) -> None:
+        """Keep a result: a reader sees all of it or none."""
+        arrays: dict[str, Any] = {
+            "validation": result.validation,
+            "test": result.test,
+            "step": result.step,
+            "fingerprint": self._fingerprint(fit),
+        }
+        if result.synthetic is not None:
+            arrays["synthetic"] = result.synthetic
+        with written_aside(self._path(fit)) as aside:
+            np.savez(aside, **arrays)
+
+    def _path(self, fit: Fit) -> Path:
+        return self.folder / f"{fit.name}.npz"
+
+    def _fingerprint(self, fit: Fit) -> str:
+        """Changes with anything that would change the result; the device is not among it."""
+        facts = json.dumps([asdict(fit), self.settings, self.digest], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def keepers(folds: Sequence[StudyData], config: StudyConfig, folder: Path) -> list[Kept]:
+    """What keeps the trainings of each fold."""
+    return [
+        Kept(fold_folder(folder, fold, len(folds)), data, config) for fold, data in enumerate(folds)
+    ]
+
+
+def run_fits(
+    folds: Sequence[StudyData],
+    config: StudyConfig,
+    folder: Path,
+    trainers: Trainers | None = None,
+) -> list[dict[Fit, FitResult]]:
+    """Train what is not yet kept below ``folder``, and return the results of all, as planned.
+
+    Args:
+        folds: One or more.
+        config: Arms, ratios, seeds, classifier.
+        folder: Of the study.
+        trainers: Who trains; this process alone if not given.
+    """
+    kept, plans = keepers(folds, config, folder), planned_in_all(folds, config)
+    results: list[dict[Fit, FitResult]] = [{} for _ in folds]
+    missing = []
+    for fold, fits in enumerate(plans):
         for fit in fits:
-            if fit not in results:
-                ticker.note(fit.name)
-                results[fit] = run_fit(data, config, fit, ticker.advance)
-                _write(_path(folder, fit), results[fit], _fingerprint(fit, config, digest))
-    return {fit: results[fit] for fit in fits}
+            found = kept[fold].read(fit)
+            if found:
+                results[fold][fit] = found
+            else:
+                missing.append((fold, fit))
+    for (fold, fit), result in train_fits(folds, config, kept, missing, trainers or Trainers()):
+        results[fold][fit] = result
+    return [{fit: found[fit] for fit in fits} for found, fits in zip(results, plans, strict=True)]
 
 
-def run_fit(
-    data: StudyData, config: StudyConfig, fit: Fit, advance: Callable[[], None]
-) -> FitResult:
-    """Train one classifier and ask it about the real validation and test slices."""
-    classifier = fit_classifier(
-        build(find_arm(fit.arm), data, fit.ratio, fit.seed),
-        data.val.images,
-        data.val.labels,
-        classes=len(data.classes),
-        minority=data.minority,
-        config=config.classifier,
-        seed=fit.seed,
-        advance=advance,
-    )
-    return FitResult(
-        validation=predict(classifier, data.val.images),
-        test=predict(classifier, data.test.images),
-        step=classifier.step,
-        synthetic=predict(classifier, synthetic_test(data, config.seed)[0])
-        if fit.arm == ASKED_ABOUT_SYNTHETIC
-        else None,
-    )
+def missing_fits(
+    folds: Sequence[StudyData], config: StudyConfig, folder: Path
+) -> list[tuple[int, Fit]]:
+    """Which trainings of which folds are not yet kept: what several machines may share out."""
+    kept = keepers(folds, config, folder)
+    return [
+        (fold, fit)
+        for fold, fits in enumerate(planned_in_all(folds, config))
+        for fit in fits
+        if kept[fold].read(fit) is None
+    ]
 
 
-def estimate_seconds(data: StudyData, config: StudyConfig, trainings: int) -> float:
-    """The expected cost of so many trainings, measured on a few steps on this machine."""
-    per_step = seconds_per_step(config.classifier, data.size, len(data.classes))
-    return trainings * config.classifier.steps * per_step
+def train_fits(
+    folds: Sequence[StudyData],
+    config: StudyConfig,
+    kept: Sequence[Kept],
+    missing: Sequence[tuple[int, Fit]],
+    trainers: Trainers,
+) -> Iterator[tuple[tuple[int, Fit], FitResult]]:
+    """Train, keep, and hand on one after another, in whatever order they end."""
+    announce(folds, config, missing=len(missing), trainers=trainers)
 
+    def jobs() -> Iterator[tuple[tuple[int, Fit], Job]]:
+        for fold, fit in missing:
+            ticker.note(fit.name if len(folds) == 1 else f"fold {fold + 1}: {fit.name}")
+            yield (fold, fit), job_for(folds[fold], config, fit)
 
-def _announce(data: StudyData, config: StudyConfig, *, trained: int, planned: int) -> None:
-    """Say what is going to be done, and what it will cost."""
-    say(
-        f"study: {planned} classifiers ({', '.join(dict.fromkeys(config.arms))}; seeds: "
-        f"{config.seeds}) of {config.classifier.steps} steps each, {trained} already trained"
-    )
-    if trained < planned:
-        seconds = estimate_seconds(data, config, planned - trained)
-        told = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-        say(f"study: the other {planned - trained} take about {told}")
+    with progress("study", len(missing) * config.classifier.steps) as ticker:
+        for (fold, fit), result in trainers.train(jobs(), ticker.advance):
+            kept[fold].write(fit, result)
+            yield (fold, fit), result
 
 
 def _natural_ratio(data: StudyData) -> float:
     return round(ratio_of(data.train.labels, data.minority), 3)
-
-
-def _path(folder: Path, fit: Fit) -> Path:
-    return folder / FOLDER / f"{fit.name}.npz"
-
-
-def _fingerprint(fit: Fit, config: StudyConfig, digest: str) -> str:
-    """Changes with anything that would change the result; the device is not among it."""
-    settings = asdict(config.classifier)
-    del settings["device"]
-    facts = json.dumps([asdict(fit), settings, digest], sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def _write(path: Path, result: FitResult, fingerprint: str) -> None:
-    arrays: dict[str, Any] = {
-        "validation": result.validation,
-        "test": result.test,
-        "step": result.step,
-        "fingerprint": fingerprint,
-    }
-    if result.synthetic is not None:
-        arrays["synthetic"] = result.synthetic
-    with written_aside(path) as aside:
-        np.savez(aside, **arrays)
-
-
-def _read(path: Path, fingerprint: str) -> FitResult | None:
-    """A kept result, or None if it is absent, damaged, or of other settings or data."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept["fingerprint"]) != fingerprint:
-                return None
-            return FitResult(
-                kept["validation"],
-                kept["test"],
-                int(kept["step"]),
-                kept.get("synthetic"),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
 from medimg_gan.study.changes import changed_patients
 from medimg_gan.study.curves import decisions
+from medimg_gan.study.data import StudyData, check_folds
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.fits import run_fits
@@ -22,9 +23,11 @@ from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from medimg_gan.study.data import Split, StudyConfig, StudyData
+    from medimg_gan.study.data import Split, StudyConfig
+    from medimg_gan.study.trainers import Trainers
     from medimg_gan.types import FloatArray
 
 SHOWN = 24
@@ -38,6 +41,14 @@ PATIENT_RULES = {
     "max": "A patient's probability is the highest of its slices', as training patients have "
     "slices of both kinds; any minority slice makes a patient one of the minority.",
 }
+
+ABOUT_FOLDS = (
+    "Each fold has its own training, validation and test patients, GAN, thresholds and choice of "
+    "ratio and reference; no patient is tested twice. Test slices of all folds are pooled: calls "
+    "at each fold's threshold, AUROC and AUPRC among slices of the same fold only. The difference "
+    "is between what each fold's validation chose; the table has every arm and ratio in all folds. "
+    "Intervals take patients as independent, although those of a fold share classifiers and GAN."
+)
 
 
 @dataclass(frozen=True)
@@ -53,38 +64,51 @@ class StudyResult:
     pictures: dict[str, FloatArray]
 
 
-def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult:
+def run_study(
+    data: StudyData | Sequence[StudyData],
+    config: StudyConfig,
+    folder: Path,
+    trainers: Trainers | None = None,
+) -> StudyResult:
     """Train every arm with every seed, compare, and judge.
 
     Args:
-        data: Real splits and the generator.
+        data: Real splits and the generator; of several folds where each has its own.
         config: Arms, ratios, seeds, classifier.
-        folder: Each training is kept in ``folder/fits``; a repetition only does what is missing.
+        folder: Each training is kept in ``folder/fits`` (``folder/fold-1/fits`` ... of several
+            folds); a repetition only does what is missing.
+        trainers: Who trains; this process alone if not given.
 
     Raises:
         ConfigError: If arms or ratios leave nothing to compare.
         DataError: If the synthetic slices do not fit the real ones.
+        SplitError: If a patient is tested in two folds.
     """
-    results = run_fits(data, config, folder)
-    analysis = analyse(data, config, results)
+    folds = [data] if isinstance(data, StudyData) else list(data)
+    check_folds(folds)
+    first = folds[0]
+    results = run_fits(folds, config, folder, trainers)
+    analysis = analyse(folds, config, results)
     decision = analysis.decision
-    pictures, copies = _look(data, config)
-    outcome, sentence = verdict(data, config, analysis)
+    patients = np.concatenate([data.test.patients for data in folds])
+    pictures, copies = _look(folds, config)
+    outcome, sentence = verdict(folds, config, analysis)
     report = {
         "schema_version": 3,
         "verdict": sentence,
         "outcome": outcome,
-        "caveats": caveats(data, config, analysis, copies),
-        "minority": data.minority_name,
-        "classes": list(data.classes),
+        "caveats": caveats(folds, config, analysis, copies),
+        "minority": first.minority_name,
+        "classes": list(first.classes),
+        "folds": len(folds),
         "primary_metric": PRIMARY,
         "operating_point": {"specificity": config.specificity, "threshold_from": "val"},
         "arms": [
-            row_as_dict(row, analysis) | decisions(row, decision, data.test.patients, config)
+            row_as_dict(row, analysis) | decisions(row, decision, patients, config)
             for row in analysis.rows
         ],
-        "reference": selection(decision.reference),
-        "candidate": selection(decision.candidate),
+        "reference": selection(decision.reference, analysis.rows),
+        "candidate": selection(decision.candidate, analysis.rows),
         "difference": {
             name: found.as_dict()
             for name, found in analysis.by_slice.differences[decision.candidate.key].items()
@@ -92,26 +116,35 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "p_holm": decision.adjusted_p,
         "smallest_visible_difference": decision.visible,
         "changed_patients": changed_patients(
-            decision.reference,
-            decision.candidate,
-            data.test.patients,
-            known=data.patients_known,
+            analysis.tests[decision.reference.key],
+            analysis.tests[decision.candidate.key],
+            patients,
+            known=first.patients_known,
         ),
-        "exchange": exchange(data, config, results),
-        "fidelity": fidelity([data], config),
-        "counts": {name: _counts(split, data) for name, split in data.splits.items()},
-        "patients_known": data.patients_known,
+        "exchange": exchange(folds, config, results),
+        "fidelity": fidelity(folds, config),
+        "counts": _counts(folds),
+        "patients_known": first.patients_known,
         "copy_check": asdict(copies),
-        "method": _method(data, config),
-        "synthetic_source": data.source,
+        "method": _method(folds, config),
+        "synthetic_source": "; ".join(fold.source for fold in folds),
         "config": as_dict(config),
         "environment": environment(),
     }
     return StudyResult(report, pictures)
 
 
-def _look(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], CopyCheck]:
-    """Slices to show, and how near the synthetic ones come to the training slices."""
+def _look(
+    folds: Sequence[StudyData], config: StudyConfig
+) -> tuple[dict[str, FloatArray], CopyCheck]:
+    """Slices to show (the first fold's), and how near synthetic ones come to training slices."""
+    looks = [_look_at_fold(data, config) for data in folds]
+    pictures = looks[0][0]
+    checks = np.array([astuple(copies) for _, copies in looks])
+    return pictures, CopyCheck(*checks.mean(axis=0).tolist())
+
+
+def _look_at_fold(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], CopyCheck]:
     training = data.train.of_class(data.minority)
     held_out = np.concatenate([data.val.of_class(data.minority), data.test.of_class(data.minority)])
     synthetic = synthesise_checked(data, COMPARED, data.minority, config.seed)
@@ -126,7 +159,27 @@ def _look(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], 
     return pictures, copy_check(synthetic, held_out, training)
 
 
-def _counts(split: Split, data: StudyData) -> dict[str, Any]:
+def _counts(folds: Sequence[StudyData]) -> dict[str, Any]:
+    """Slices and patients by split: of test over all folds, of train and val a fold's mean."""
+    return {
+        name: _mean_counts(
+            [_counts_of_split(data.splits[name], data) for data in folds],
+            1 if name == "test" else len(folds),
+        )
+        for name in folds[0].splits
+    }
+
+
+def _mean_counts(counts: Sequence[dict[str, Any]], over: int) -> dict[str, Any]:
+    def mean(values: Sequence[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return {key: mean([value[key] for value in values]) for key in values[0]}
+        return round(sum(values) / over)
+
+    return mean(counts)
+
+
+def _counts_of_split(split: Split, data: StudyData) -> dict[str, Any]:
     return {
         "slices": {
             name: int((split.labels == label).sum()) for label, name in enumerate(data.classes)
@@ -137,7 +190,8 @@ def _counts(split: Split, data: StudyData) -> dict[str, Any]:
     }
 
 
-def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
+def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
+    data = folds[0]
     unit = "patients" if data.patients_known else "slices (patients unknown)"
     largest = largest_other_class(data.train.labels, data.minority)
     return {
@@ -154,9 +208,10 @@ def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
         "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
         "help is claimed for the one that validation preferred only. AUROC also by DeLong's test "
         "with slices clustered in patients (Obuchowski), for these trainings.",
-        "by patient": PATIENT_RULES[patient_rule(data)],
+        "by patient": PATIENT_RULES[patient_rule(folds)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
+        **({"folds": ABOUT_FOLDS} if len(folds) > 1 else {}),
         "metrics": {
             name: {
                 "title": metric.title,

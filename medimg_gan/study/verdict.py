@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from medimg_gan.metrics.comparison import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
 from medimg_gan.metrics.neighbours import COPY_QUANTILE
 from medimg_gan.study.arms import find_arm
-from medimg_gan.study.fits import useful_ratios
+from medimg_gan.study.fits import common_ratios
 from medimg_gan.study.rows import PRIMARY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medimg_gan.metrics.neighbours import CopyCheck
     from medimg_gan.study.analysis import Analysis
     from medimg_gan.study.data import StudyConfig, StudyData
-    from medimg_gan.study.decision import Decision
+    from medimg_gan.study.decision import Choice, Decision
     from medimg_gan.study.rows import Row
 
 FEW_PATIENTS = 10
@@ -23,9 +25,10 @@ UNEQUAL_SPECIFICITY = 0.05
 MANY_COPIES = 3 * COPY_QUANTILE
 
 
-def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[str, str]:
+def verdict(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis) -> tuple[str, str]:
     """The outcome in a word or two, and the sentence with its figures."""
-    count = data.test.patients_with(data.minority)
+    data = folds[0]
+    count = sum(fold.test.patients_with(data.minority) for fold in folds)
     decision = analysis.decision
     difference = decision.difference
     outcome = outcome_of(difference, decision.adjusted_p, count, config.seeds)
@@ -36,7 +39,8 @@ def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[s
         f"({_named(decision.candidate)}) and {_score(analysis, decision.reference)} with the best "
         f"arm without ({_named(decision.reference)}): a difference of {_points(difference.mean)} "
         f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}"
-        f"{_corrected(decision)}, over {_many(count, f'test {unit}')} with {data.minority_name}."
+        f"{_corrected(decision)}, over {_many(count, f'test {unit}')} with {data.minority_name}"
+        f"{_in_folds(folds)}."
     )
     opening = {
         "helped": "Synthetic slices helped",
@@ -59,34 +63,44 @@ def verdict(data: StudyData, config: StudyConfig, analysis: Analysis) -> tuple[s
 
 
 def caveats(
-    data: StudyData, config: StudyConfig, analysis: Analysis, copies: CopyCheck
+    folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis, copies: CopyCheck
 ) -> list[str]:
     """What weakens the verdict, most serious first."""
     return [
-        *_about_patients(data),
+        *_about_patients(folds),
         *_about_seeds(config),
-        *_about_arms(data, config, analysis),
+        *_about_arms(folds, config, analysis),
         *_about_copies(copies),
     ]
 
 
-def _about_patients(data: StudyData) -> list[str]:
+def _about_patients(folds: Sequence[StudyData]) -> list[str]:
     said = []
+    data = folds[0]
     if not data.patients_known:
         said.append(
             "Patients are unknown: slices were drawn one by one, so slices of one patient may "
             "stand in several splits, and every interval is too narrow."
         )
     unit = _unit(data)
-    for name, split, use in (
-        ("test", data.test, "intervals are rough"),
-        ("validation", data.val, "the choice of ratio, threshold and reference is unsure"),
-        ("training", data.train, "the generator saw little variety"),
+    tested = sum(fold.test.patients_with(data.minority) for fold in folds)
+    validated, trained = (
+        min(fold.splits[name].patients_with(data.minority) for fold in folds)
+        for name in ("val", "train")
+    )
+    where = " of a fold" if len(folds) > 1 else ""
+    for name, count, use in (
+        (f"test split{_in_folds(folds)}", tested, "intervals are rough"),
+        (
+            f"validation split{where}",
+            validated,
+            "the choice of ratio, threshold and reference is unsure",
+        ),
+        (f"training split{where}", trained, "the generator saw little variety"),
     ):
-        count = split.patients_with(data.minority)
         if count < FEW_PATIENTS:
             said.append(
-                f"Only {_many(count, unit)} with {data.minority_name} in the {name} split: {use}."
+                f"Only {_many(count, unit)} with {data.minority_name} in the {name}: {use}."
             )
     return said
 
@@ -102,11 +116,11 @@ def _about_seeds(config: StudyConfig) -> list[str]:
     return []
 
 
-def _about_arms(data: StudyData, config: StudyConfig, analysis: Analysis) -> list[str]:
+def _about_arms(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis) -> list[str]:
     said = []
     chosen, reference = analysis.decision.candidate, analysis.decision.reference
     scores, differences = analysis.by_slice.scores, analysis.by_slice.differences
-    useful = useful_ratios(data, config)
+    useful = common_ratios(folds, config)
     idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
     if idle:
         said.append(f"Left out, as the real slices already reach them: ratio {', '.join(idle)}.")
@@ -141,18 +155,32 @@ def _about_copies(copies: CopyCheck) -> list[str]:
     ]
 
 
-def selection(row: Row) -> dict[str, Any]:
-    """How the report names a chosen row."""
-    return {"name": row.arm, "title": find_arm(row.arm).title, "ratio": row.ratio}
+def selection(choice: Choice, rows: Sequence[Row]) -> dict[str, Any]:
+    """How the report names what was chosen: the row that most folds chose, then each fold's."""
+    row = choice.row
+    named = {"name": row.arm, "title": find_arm(row.arm).title, "ratio": row.ratio}
+    if len(choice.places) > 1:
+        chosen = [rows[place] for place in choice.places]
+        named["by_fold"] = [{"name": one.arm, "ratio": one.ratio} for one in chosen]
+    return named
 
 
-def _named(row: Row) -> str:
+def _named(choice: Choice) -> str:
+    row = choice.row
     arm = find_arm(row.arm)
-    return f"{arm.title.lower()}, ratio {row.ratio:g}" if arm.swept else arm.title.lower()
+    name = f"{arm.title.lower()}, ratio {row.ratio:g}" if arm.swept else arm.title.lower()
+    if choice.agreed:
+        return name
+    most = max(map(choice.places.count, choice.places))
+    return f"as each fold's validation chose; {name} in {most} of {len(choice.places)}"
 
 
-def _score(analysis: Analysis, row: Row) -> str:
-    return f"{analysis.by_slice.scores[row.key][PRIMARY].mean:.3f}"
+def _in_folds(folds: Sequence[StudyData]) -> str:
+    return f" of {len(folds)} folds" if len(folds) > 1 else ""
+
+
+def _score(analysis: Analysis, choice: Choice) -> str:
+    return f"{analysis.by_slice.scores[choice.key][PRIMARY].mean:.3f}"
 
 
 def _corrected(decision: Decision) -> str:

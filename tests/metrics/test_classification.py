@@ -13,7 +13,8 @@ from sklearn.metrics import (
 )
 
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import calibration_curve, once, threshold_at_specificity
+from medimg_gan.metrics.classification import calibration_curve, threshold_at_specificity
+from medimg_gan.metrics.outcome import once
 
 
 def binary(score: list[float], positive: list[int], threshold: float = 0.5) -> Outcome:

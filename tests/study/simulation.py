@@ -133,7 +133,7 @@ def rates(design: Design, studies: int, resamples: int = 1000, seed: int = 0) ->
     found, claims, old = [], [], 0
     for _ in range(studies):
         rows = simulate(design, generator)
-        decision = decide(rows, draws)
+        decision = decide([rows], draws)
         claims.append(
             outcome_of(decision.difference, decision.adjusted_p, design.minority, design.seeds)
         )
@@ -157,8 +157,8 @@ def percentile_claim(decision: Decision, draws: Resamples) -> bool:
     """What the percentile interval over patients and seeds, uncorrected, would have claimed."""
     score = {PRIMARY: METRICS[PRIMARY].score}
     one, two = (
-        over_seeds(replicates(score, row.test, draws)[PRIMARY], draws)
-        for row in (decision.candidate, decision.reference)
+        over_seeds(replicates(score, choice.row.test, draws)[PRIMARY], draws)
+        for choice in (decision.candidate, decision.reference)
     )
     return interval(0.0, one - two).low > 0
 

@@ -56,4 +56,5 @@ def planted(data: StudyData, config: StudyConfig, strength: dict[str, float]) ->
 
 
 def judge(data: StudyData, config: StudyConfig, strength: dict[str, float]) -> tuple[str, str]:
-    return verdict(data, config, analyse(data, config, planted(data, config, strength)))
+    analysis = analyse([data], config, [planted(data, config, strength)])
+    return verdict([data], config, analysis)

@@ -10,9 +10,11 @@ from small_study import MARK, TINY, split
 
 from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
 from medimg_gan.study import ARMS, planned_fits
-from medimg_gan.study import fits as fits_module
+from medimg_gan.study import jobs as jobs_module
+from medimg_gan.study import trainers as trainers_module
 from medimg_gan.study.arms import build, count_to_add, ratio_of
-from medimg_gan.study.fits import run_fit, run_fits
+from medimg_gan.study.fits import run_fits
+from medimg_gan.study.jobs import job_for, train_job
 
 
 def test_ratio_is_minority_over_the_largest_other_class():
@@ -85,13 +87,13 @@ def test_every_arm_gets_the_same_number_of_steps(data, name):
     config = replace(TINY, arms=tuple(ARMS), seeds=1)
     fit = next(fit for fit in planned_fits(data, config) if fit.arm == name)
     steps = []
-    run_fit(data, config, fit, lambda: steps.append(1))
+    train_job(job_for(data, config, fit), lambda: steps.append(1))
     assert len(steps) == TINY.classifier.steps
 
 
 def test_validation_and_test_hold_real_slices_only(data, monkeypatch):
     seen = []
-    train, ask = fits_module.fit_classifier, fits_module.predict
+    train, ask = jobs_module.fit_classifier, jobs_module.predict
 
     def spy_train(training, images, labels, **settings):
         seen.append(images)
@@ -101,10 +103,10 @@ def test_validation_and_test_hold_real_slices_only(data, monkeypatch):
         seen.append(images)
         return ask(classifier, images)
 
-    monkeypatch.setattr(fits_module, "fit_classifier", spy_train)
-    monkeypatch.setattr(fits_module, "predict", spy_ask)
+    monkeypatch.setattr(jobs_module, "fit_classifier", spy_train)
+    monkeypatch.setattr(jobs_module, "predict", spy_ask)
     fit = next(fit for fit in planned_fits(data, TINY) if fit.arm == "synthetic")
-    run_fit(data, TINY, fit, lambda: None)
+    train_job(job_for(data, TINY, fit))
     assert [id(images) for images in seen] == [
         id(data.val.images), id(data.val.images), id(data.test.images)
     ]  # fmt: skip
@@ -167,24 +169,24 @@ def test_labels_and_pixels_are_checked(data):
 @pytest.fixture
 def counted(monkeypatch):
     trained = []
-    original = fits_module.run_fit
+    original = trainers_module.train_job
 
-    def count(data, config, fit, advance):
-        trained.append(fit.name)
-        return original(data, config, fit, advance)
+    def count(job, advance):
+        trained.append(job)
+        return original(job, advance)
 
-    monkeypatch.setattr(fits_module, "run_fit", count)
+    monkeypatch.setattr(trainers_module, "train_job", count)
     return trained
 
 
 def test_only_what_is_missing_is_trained_again(data, tmp_path, counted):
-    first = run_fits(data, TINY, tmp_path)
+    (first,) = run_fits([data], TINY, tmp_path)
     assert len(counted) == len(first) == 10
     counted.clear()
     (tmp_path / "fits" / "duplicate-1-seed0.npz").unlink()
     (tmp_path / "fits" / "real-0.3-seed1.npz").write_bytes(b"torn")
-    again = run_fits(data, TINY, tmp_path)
-    assert counted == ["real-0.3-seed1", "duplicate-1-seed0"]
+    (again,) = run_fits([data], TINY, tmp_path)
+    assert [(job.seed, len(job.training.labels)) for job in counted] == [(1, 38), (0, 52)]
     assert list(again) == list(first), "the order pairs the seeds of the arms"
     for fit, result in first.items():
         assert (again[fit].test == result.test).all()
@@ -194,7 +196,7 @@ def test_only_what_is_missing_is_trained_again(data, tmp_path, counted):
 @pytest.mark.parametrize("what", ["steps", "source", "labels"])
 def test_kept_results_of_other_settings_or_data_are_not_used(data, tmp_path, counted, what):
     config = replace(TINY, arms=("real", "synthetic"), seeds=1)
-    run_fits(data, config, tmp_path)
+    run_fits([data], config, tmp_path)
     counted.clear()
     if what == "steps":
         config = replace(config, classifier=replace(config.classifier, steps=2))
@@ -204,5 +206,5 @@ def test_kept_results_of_other_settings_or_data_are_not_used(data, tmp_path, cou
         swapped = data.test.labels.copy()
         swapped[[0, -1]] = swapped[[-1, 0]]
         data = replace(data, test=replace(data.test, labels=swapped))
-    run_fits(data, config, tmp_path)
+    run_fits([data], config, tmp_path)
     assert len(counted) == 2

@@ -17,10 +17,10 @@ from medimg_gan.study.verdict import caveats, verdict
 
 
 def test_identical_predictions_give_no_evidence_and_a_difference_of_zero(data):
-    analysis = analyse(data, TINY, planted(data, TINY, NULL))
+    analysis = analyse([data], TINY, [planted(data, TINY, NULL)])
     for found in analysis.by_slice.differences[analysis.decision.candidate.key].values():
         assert (found.mean, found.low, found.high) == (0, 0, 0)
-    outcome, sentence = verdict(data, TINY, analysis)
+    outcome, sentence = verdict([data], TINY, analysis)
     assert outcome == "no evidence"
     assert sentence.startswith("No evidence that synthetic slices helped: ")
     assert "+0.0 points" in sentence
@@ -59,8 +59,8 @@ def test_choices_are_made_on_validation_not_on_test(data):
         if fit.arm == "weighted":
             perfect = np.stack([1 - good, good, 0 * good], axis=1)
             results[fit] = replace(result, validation=perfect, test=result.test[::-1].copy())
-    analysis = analyse(data, TINY, results)
-    assert analysis.decision.reference.arm == "weighted"
+    analysis = analyse([data], TINY, [results])
+    assert analysis.decision.reference.row.arm == "weighted"
     baselines = [row for row in analysis.rows if row.role == "baseline"]
     scores = {row.arm: analysis.by_slice.scores[row.key]["auroc"].mean for row in baselines}
     assert scores["weighted"] == min(scores.values())
@@ -69,8 +69,8 @@ def test_choices_are_made_on_validation_not_on_test(data):
 def test_caveats_say_what_weakens_the_verdict(data):
     config = replace(TINY, arms=("real", "synthetic"), seeds=1, ratios=(0.2, 1.0))
     small = replace(data, test=split("c", 1, 20, 8), patients_known=False)
-    analysis = analyse(small, config, planted(small, config, NULL))
-    said = " ".join(caveats(small, config, analysis, replace(CLEAN, too_close=0.4)))
+    analysis = analyse([small], config, [planted(small, config, NULL)])
+    said = " ".join(caveats([small], config, analysis, replace(CLEAN, too_close=0.4)))
     for part in (
         "Patients are unknown",
         "Only 1 slice with meningioma in the test split",
@@ -82,8 +82,8 @@ def test_caveats_say_what_weakens_the_verdict(data):
         assert part in said
     config = replace(TINY, seeds=5)
     large = replace(data, train=split("a", 10, 30, 6), val=split("b", 10, 12, 6))
-    analysis = analyse(large, config, planted(large, config, NULL))
-    assert caveats(large, config, analysis, CLEAN) == []
+    analysis = analyse([large], config, [planted(large, config, NULL)])
+    assert caveats([large], config, analysis, CLEAN) == []
 
 
 def test_a_study_from_arrays_to_a_judgement(data, tmp_path, capsys):
@@ -108,28 +108,28 @@ def test_a_study_from_arrays_to_a_judgement(data, tmp_path, capsys):
 def test_train_on_one_kind_test_on_the_other(data, tmp_path):
     """TRTS asks the real arm about as many synthetic slices as test has; kept like the rest."""
     config = replace(TINY, arms=("real", "synthetic", "tstr"))
-    results = run_fits(data, config, tmp_path)
-    for kept in (results, run_fits(data, config, tmp_path)):
+    (results,) = run_fits([data], config, tmp_path)
+    for kept in (results, *run_fits([data], config, tmp_path)):
         for fit, result in kept.items():
             assert (result.synthetic is not None) == (fit.arm == "real")
             if result.synthetic is not None:
                 assert result.synthetic.shape == (len(data.test.labels), 3)
-    found = exchange(data, config, results)
+    found = exchange([data], config, [results])
     assert list(found) == ["trtr", "tstr", "trts"]
     # Every synthetic slice is the same, so nothing tells the classes apart.
     assert found["trts"]["metrics"]["auroc"]["mean"] == pytest.approx(0.5)
 
 
 def test_a_patient_with_slices_of_both_kinds_is_judged_by_its_highest(data):
-    assert patient_rule(data) == "mean"
+    assert patient_rule([data]) == "mean"
     mixed = data.train.labels.copy()
     mixed[0] = 0
-    assert patient_rule(replace(data, train=replace(data.train, labels=mixed))) == "max"
+    assert patient_rule([replace(data, train=replace(data.train, labels=mixed))]) == "max"
 
 
 def test_by_patient_needs_patients_without_the_class(data):
     rows = gather_rows(data, TINY, planted(data, TINY, NULL))
-    whole = rows_by_patient(data, TINY, rows)
+    whole = rows_by_patient([data], TINY, [rows])
     assert whole is not None
-    assert len(whole[0].test[0].labels) == 40
-    assert rows_by_patient(replace(data, patients_known=False), TINY, rows) is None
+    assert len(whole[0][0].test[0].labels) == 40
+    assert rows_by_patient([replace(data, patients_known=False)], TINY, [rows]) is None

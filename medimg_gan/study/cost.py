@@ -1,0 +1,62 @@
+"""What a study will take, from a moment's measurement, said before it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medimg_gan.console import say
+from medimg_gan.study.jobs import slices_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medimg_gan.classify import ClassifierConfig
+    from medimg_gan.study.data import StudyConfig, StudyData
+    from medimg_gan.study.trainers import Trainers
+
+FORWARD_SHARE = 1 / 3
+"""Of a training step's time, that looking at the same slices takes: a backward pass costs two."""
+
+
+def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -> float:
+    """One training with all its looks at validation and test."""
+    looks = slices_asked(data, config) / config.batch_size
+    return per_step * (config.steps + FORWARD_SHARE * looks)
+
+
+def steps_within(
+    seconds: float, data: StudyData, config: ClassifierConfig, per_step: float
+) -> float:
+    """Steps of one training that ends within so many seconds; may be below 0."""
+    looks = slices_asked(data, config) / config.batch_size
+    return seconds / per_step - FORWARD_SHARE * looks
+
+
+def announce(
+    folds: Sequence[StudyData], config: StudyConfig, *, missing: int, trainers: Trainers
+) -> None:
+    """Say what is going to be trained and what it will cost; start processes if they pay."""
+    places = f" in each of {len(folds)} folds" if len(folds) > 1 else ""
+    say(
+        f"study: {missing} classifiers to train ({', '.join(dict.fromkeys(config.arms))}; seeds: "
+        f"{config.seeds}{places}), {config.classifier.steps} steps each"
+    )
+    if not missing:
+        return
+    shape, classes = folds[0].size, len(folds[0].classes)
+    per_step = trainers.seconds_per_step(config.classifier, shape, classes)
+    trainers.begin(missing * seconds_of_fit(folds[0], config.classifier, per_step))
+    if trainers.side_by_side > 1:
+        per_step = trainers.seconds_per_step(config.classifier, shape, classes)
+    each = seconds_of_fit(folds[0], config.classifier, per_step)
+    count = trainers.side_by_side
+    beside = f", {count} at a time" if count > 1 else ""
+    say(
+        f"study: {per_step:.3f} s a step, {in_words(each)} a classifier{beside}: about "
+        f"{in_words(missing * each / count)} in all"
+    )
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
