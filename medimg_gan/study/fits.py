@@ -12,9 +12,10 @@ import numpy as np
 
 from medimg_gan.classify import fit_classifier, predict, seconds_per_step
 from medimg_gan.console import progress, say
+from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
-from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of, synthetic_test
+from medimg_gan.study.arms import build, find_arm, synthetic_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
