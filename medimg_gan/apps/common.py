@@ -266,6 +266,7 @@ def write_volume(
     *,
     patient: str = "ANON",
     origin: Origin | None = None,
+    bits: Literal[8, 16] = 16,
 ) -> None:
     """Write one result in the format that was asked for.
 
@@ -273,10 +274,11 @@ def write_volume(
         volume: What to write.
         path: Its place, with the format's ``ENDING``; a folder for DICOM.
         file_format: nifti, dicom or png.
-        scale: The range of a png's 16 bits.
+        scale: The range of a png's grey levels.
         about: Series description.
         patient: Pseudonym in DICOM files.
         origin: What a DICOM series shares with its source.
+        bits: Of a png.
 
     Raises:
         DataError: If a volume of many slices is to become one picture, or the disk refuses.
@@ -289,7 +291,7 @@ def write_volume(
     elif file_format == "dicom":
         write_dicom(volume, path, description=about, template_patient=patient, origin=origin)
     elif 1 in volume.array.shape:
-        write_picture((scale.encode(as_picture(volume.array)) + 1) / 2, path)
+        write_picture((scale.encode(as_picture(volume.array)) + 1) / 2, path, bits)
     else:
         raise DataError("a volume of many slices is no picture", fix="--format nifti")
 

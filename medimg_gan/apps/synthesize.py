@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
@@ -14,13 +14,22 @@ from medimg_gan.apps.common import (
     already_finished,
     default_device,
     named_numbers,
-    plain_name,
     write_volume,
+)
+from medimg_gan.apps.synthetic_layouts import (
+    NOTES,
+    PNG_BITS,
+    FormatName,
+    LayoutName,
+    describe,
+    format_for,
+    place,
+    refuse_classes,
 )
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError, RunError
-from medimg_gan.files import written_aside
+from medimg_gan.files import clear_unfinished, written_aside
 
 if TYPE_CHECKING:
     from medimg_gan.synthesis import Generator
@@ -50,8 +59,13 @@ class Config:
     at: tuple[str, ...] = ()
     """Numbers that all slices are to have, as name=value (position=0.5 age=60); those that the
     GAN knows and that are not named are drawn as in training."""
-    format: Literal["nifti", "png", "dicom"] = "nifti"
-    """nifti and dicom keep the modality's units; png is 16-bit over the GAN's range."""
+    layout: LayoutName = "plain"
+    """plain: files beside each other; imagefolder: a folder of PNGs for each class; monai: with a
+    datalist.json; nnunet: named as nnU-Net names images (without masks). All come with labels.csv
+    and manifest.json."""
+    format: FormatName | None = None
+    """nifti (default) and dicom keep the modality's units; png is 16-bit over the GAN's range, and
+    8-bit in imagefolder, whose readers know no other."""
     seed: int = 0
     """Equal seeds give equal slices."""
     weights: WeightsName = "best"
@@ -64,6 +78,7 @@ class Config:
             raise ConfigError(f"--count {self.count}: must be at least 1")
         if not 0 <= self.truncation <= 1:
             raise ConfigError(f"--truncation {self.truncation:g}: must be from 0 to 1")
+        format_for(self.layout, self.format)
         self.moves()
         self.fixed()
 
@@ -96,6 +111,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Sample, write one file a slice, and a table that ``index`` and others read."""
+    config = replace(config, format=format_for(config.layout, config.format))
     next_step = f"python scripts/index.py --data {config.out}"
     if already_finished(config.out, "synthesize", config, next_step):
         return
@@ -117,10 +133,12 @@ def main(config: Config) -> None:
     images = generator.sample(
         config.count, config.label or None, config.seed, config.fixed(), knobs
     )
+    classes = generator.classes if generator.recipe.conditional else ()
+    refuse_classes(config.layout, classes)
+    labels = [classes[number] if classes else "" for number in drawn]
     run = runs.open_run(config.out, "synthesize", as_dict(config), restart=config.restart)
-    conditional = generator.recipe.conditional and generator.classes
-    labels = [generator.classes[number] if conditional else "" for number in drawn]
-    _write_all(generator, config, images, labels, values)
+    places = _write_all(generator, config, images, labels, values)
+    describe(config.layout, config.out, places, labels, classes, generator.modality)
     run.finish(
         synthetic=True,
         made_by=generator.recipe.__class__.__name__,
@@ -132,6 +150,8 @@ def main(config: Config) -> None:
         counts={name: labels.count(name) for name in sorted(set(labels))},
     )
     say(f"\n{config.count} slices: {config.out}   table: {config.out}/labels.csv")
+    if config.layout in NOTES:
+        say(NOTES[config.layout].format(folder=config.out))
     say(f"next: {next_step}")
 
 
@@ -141,21 +161,29 @@ def _write_all(
     images: FloatArray,
     labels: list[str],
     values: FloatArray,
-) -> None:
+) -> list[str]:
+    """Write what is not there yet, and the table; returns the slices' places in the folder."""
+    file_format = format_for(config.layout, config.format)
+    bits = PNG_BITS.get(config.layout, 16)
+    places = [
+        place(config.layout, number, label, ENDING[file_format])
+        for number, label in enumerate(labels)
+    ]
+    clear_unfinished(*{(config.out / where).parent for where in places})
     names = [number.name for number in generator.numbers]
     rows = [("path", "label", "modality", "synthetic", *names)]
     with progress("writing slices", config.count, "slices") as ticker:
-        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-            name = f"synthetic_{number:05d}" + (f"_{plain_name(label)}" if label else "")
-            path = config.out / (name + ENDING[config.format])
+        for image, label, told, where in zip(images, labels, values, places, strict=True):
+            path = config.out / where
             if not path.exists():  # files appear complete: an interrupted call goes on here
                 volume = generator.as_volume(image)
-                write_volume(volume, path, config.format, generator.scale, "synthetic slice")
-            told = [f"{value:.4g}" for value in values[number]]
-            rows.append((path.name, label, generator.modality, "yes", *told))
+                about = "synthetic slice"
+                write_volume(volume, path, file_format, generator.scale, about, bits=bits)
+            rows.append((where, label, generator.modality, "yes", *(f"{v:.4g}" for v in told)))
             ticker.advance()
     with (
         written_aside(config.out / "labels.csv") as aside,
         aside.open("w", newline="", encoding="utf-8") as file,
     ):
         csv.writer(file, lineterminator="\n").writerows(rows)
+    return places

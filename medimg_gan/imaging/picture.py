@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -95,12 +95,13 @@ def read_picture(path: Path, modality: str = "") -> Volume:
     return Volume(array, np.eye(4), modality, unit, "LPS", {"format": "picture"})
 
 
-def write_picture(image: FloatArray, path: Path) -> Path:
-    """Write a 16-bit grey PNG in which 0 is black and 1 is white.
+def write_picture(image: FloatArray, path: Path, bits: Literal[8, 16] = 16) -> Path:
+    """Write a grey PNG in which 0 is black and 1 is white.
 
     Args:
         image: (H, W) in [0, 1], row 0 at the top; values outside are clipped.
         path: Ends in ``.png``; replaced if it exists.
+        bits: Of a grey level; 8 only for readers that know no more.
 
     Returns:
         ``path``.
@@ -109,7 +110,8 @@ def write_picture(image: FloatArray, path: Path) -> Path:
         DataError: If the file cannot be written.
     """
     assert image.ndim == 2, image.shape
-    grey = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
+    levels = np.clip(image, 0, 1) * (2**bits - 1)
+    grey = np.rint(levels).astype(np.uint16 if bits == 16 else np.uint8)
     with new_file(path) as aside:
         Image.fromarray(grey).save(aside, format="PNG")
     return path

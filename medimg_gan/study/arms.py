@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from medimg_gan.classify import TrainingSet
+from medimg_gan.data.ratio import count_to_add
 from medimg_gan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -54,28 +55,6 @@ class Arm:
     weighted_sampling: bool = False
     weighted_loss: bool = False
     augmented: bool = False
-
-
-def largest_other_class(labels: IntArray, minority: int) -> int:
-    """Number of training slices of the most frequent class beside the minority."""
-    counts = np.bincount(labels)
-    counts[minority] = 0
-    return int(counts.max())
-
-
-def ratio_of(labels: IntArray, minority: int, added: int = 0) -> float:
-    """Minority slices after ``added`` more, over those of the largest other class."""
-    return float(((labels == minority).sum() + added) / largest_other_class(labels, minority))
-
-
-def count_to_add(labels: IntArray, minority: int, ratio: float) -> int:
-    """How many minority slices to add so that :func:`ratio_of` becomes ``ratio``.
-
-    1.0 fills the minority up to the largest other class, 0.5 to half of it; 0 is returned where
-    the real slices already reach the ratio.
-    """
-    wanted = round(ratio * largest_other_class(labels, minority))
-    return max(0, wanted - int((labels == minority).sum()))
 
 
 def duplicates(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:

@@ -116,7 +116,7 @@ class StudyConfig:
 
     Attributes:
         arms: Keys of :data:`medimg_gan.study.ARMS`.
-        ratios: Mixing ratios of the arms that add slices; see ``arms.count_to_add``.
+        ratios: Mixing ratios of the arms that add slices; see ``data.ratio.count_to_add``.
         seeds: Trainings per arm and ratio.
         seed: Of the first training; the others follow.
         specificity: Operating point of the minority sensitivity.

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.console import progress
+from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
-from medimg_gan.study.arms import count_to_add, find_arm, ratio_of
+from medimg_gan.study.arms import find_arm
 from medimg_gan.study.cost import announce
 from medimg_gan.study.jobs import FitResult, job_for
 from medimg_gan.study.trainers import Trainers

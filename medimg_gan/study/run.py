@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.config import as_dict
+from medimg_gan.data.ratio import largest_other_class
 from medimg_gan.metrics import METRICS
 from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
 from medimg_gan.runs import environment
 from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
-from medimg_gan.study.arms import largest_other_class, synthesise_checked
+from medimg_gan.study.arms import synthesise_checked
 from medimg_gan.study.changes import changed_patients
 from medimg_gan.study.curves import decisions
 from medimg_gan.study.data import StudyData, check_folds

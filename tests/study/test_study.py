@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from small_study import MARK, TINY, split
 
+from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
 from medimg_gan.study import ARMS, planned_fits
 from medimg_gan.study import jobs as jobs_module
 from medimg_gan.study import trainers as trainers_module
-from medimg_gan.study.arms import build, count_to_add, ratio_of
+from medimg_gan.study.arms import build
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.jobs import job_for, train_job
 
