@@ -147,6 +147,7 @@ def prepare_once(
     labelled: bool = True,
     must_have: str = "",
     condition: tuple[str, ...] = (),
+    keep: float = 1.0,
 ) -> Prepared:
     """Prepare the data in the first process, then open the ready cache in the others.
 
@@ -159,6 +160,7 @@ def prepare_once(
         labelled: As for ``prepare``.
         must_have: As for ``prepare``.
         condition: As for ``prepare``.
+        keep: As for ``prepare``.
     """
 
     def ready() -> Prepared:
@@ -172,6 +174,7 @@ def prepare_once(
             must_have=must_have,
             chain=config.transform,
             condition=condition,
+            keep=keep,
         )
 
     return once(fabric, ready)

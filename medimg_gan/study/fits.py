@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.classify import fit_classifier, predict, seconds_per_step
+from medimg_gan.classify import fit_classifier, network_identity, predict, seconds_per_step
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
@@ -111,6 +111,15 @@ def useful_ratios(data: StudyData, config: StudyConfig) -> dict[float, int]:
     return useful
 
 
+def idle_ratios(data: StudyData, config: StudyConfig) -> str:
+    """The ratios that are left out, in words; empty where all add slices."""
+    useful = useful_ratios(data, config)
+    idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
+    if not idle:
+        return ""
+    return f"Left out, as the real slices already reach them: ratio {', '.join(idle)}."
+
+
 def run_fits(data: StudyData, config: StudyConfig, folder: Path) -> dict[Fit, FitResult]:
     """Train what is not yet in ``folder``/fits, and return the results of all, as planned."""
     fits, digest = planned_fits(data, config), data.digest()
@@ -167,6 +176,8 @@ def _announce(data: StudyData, config: StudyConfig, *, trained: int, planned: in
         f"study: {planned} classifiers ({', '.join(dict.fromkeys(config.arms))}; seeds: "
         f"{config.seeds}) of {config.classifier.steps} steps each, {trained} already trained"
     )
+    if idle_ratios(data, config):
+        say(f"study: {idle_ratios(data, config)}")
     if trained < planned:
         seconds = estimate_seconds(data, config, planned - trained)
         told = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
@@ -185,6 +196,7 @@ def _fingerprint(fit: Fit, config: StudyConfig, digest: str) -> str:
     """Changes with anything that would change the result; the device is not among it."""
     settings = asdict(config.classifier)
     del settings["device"]
+    settings["network"] = network_identity(config.classifier.network)
     facts = json.dumps([asdict(fit), settings, digest], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()
 

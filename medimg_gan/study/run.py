@@ -76,6 +76,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "classes": list(data.classes),
         "primary_metric": PRIMARY,
         "operating_point": {"specificity": config.specificity, "threshold_from": "val"},
+        "classifier": config.classifier.network,
         "arms": [row_as_dict(row, analysis) for row in analysis.rows],
         "reference": selection(decision.reference),
         "candidate": selection(decision.candidate),
@@ -144,6 +145,7 @@ def _method(data: StudyData, config: StudyConfig) -> dict[str, Any]:
         "by patient": PATIENT_RULES[patient_rule(data)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
+        "imbalance": f"Made on purpose: {data.thinned}." if data.thinned else "As in the data.",
         "metrics": {
             name: {
                 "title": metric.title,

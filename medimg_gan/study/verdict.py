@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from medimg_gan.metrics.comparison import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
 from medimg_gan.metrics.neighbours import COPY_QUANTILE
 from medimg_gan.study.arms import find_arm
-from medimg_gan.study.fits import useful_ratios
+from medimg_gan.study.fits import idle_ratios
 from medimg_gan.study.rows import PRIMARY
 
 if TYPE_CHECKING:
@@ -63,10 +63,20 @@ def caveats(
 ) -> list[str]:
     """What weakens the verdict, most serious first."""
     return [
+        *_about_thinning(data),
         *_about_patients(data),
         *_about_seeds(config),
         *_about_arms(data, config, analysis),
         *_about_copies(copies),
+    ]
+
+
+def _about_thinning(data: StudyData) -> list[str]:
+    if data.thinned is None:
+        return []
+    return [
+        f"The imbalance was made on purpose: {data.thinned}. The verdict is about a class of "
+        f"{data.minority_name} that is rarer in training than in these data."
     ]
 
 
@@ -106,10 +116,8 @@ def _about_arms(data: StudyData, config: StudyConfig, analysis: Analysis) -> lis
     said = []
     chosen, reference = analysis.decision.candidate, analysis.decision.reference
     scores, differences = analysis.by_slice.scores, analysis.by_slice.differences
-    useful = useful_ratios(data, config)
-    idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
-    if idle:
-        said.append(f"Left out, as the real slices already reach them: ratio {', '.join(idle)}.")
+    if idle_ratios(data, config):
+        said.append(idle_ratios(data, config))
     if "duplicate" not in config.arms:
         said.append(
             "The arm that adds duplicates of real slices was not run, so a gain may come from "

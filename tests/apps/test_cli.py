@@ -56,7 +56,7 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("train-gan", "--engine.devices 0", "devices"),
         ("train-gan", "--config nowhere.yaml", "nowhere.yaml"),
         ("augment", "", "--minority-class"),
-        ("augment", "--minority-class x --ratio -1", "--ratio"),
+        ("augment", "--minority-class x --ratios -1", "--ratios"),
         ("augment", "--minority-class x --specificity 2", "--specificity"),
         ("synthesize", "--run runs/none --out x", "runs/none"),
         ("translate", "--run runs/none --out x", "runs/none"),

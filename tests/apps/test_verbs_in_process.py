@@ -64,7 +64,7 @@ def test_an_unknown_arm_or_setting_is_refused_before_anything_is_trained(place, 
 
 
 def test_several_ratios_are_compared(place):
-    words = ["--ratio", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
+    words = ["--ratios", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
     cli.run("augment", [*STUDY, *words, "--arms", "real", "duplicate", "synthetic"])
     report = json.loads((place / "runs/augment-tumor/report.json").read_text())
     ratios = [arm["ratio"] for arm in report["arms"] if arm["name"] == "synthetic"]
