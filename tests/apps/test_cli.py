@@ -58,6 +58,7 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("augment", "", "--minority-class"),
         ("augment", "--minority-class x --ratios -1", "--ratios"),
         ("augment", "--minority-class x --specificity 2", "--specificity"),
+        ("augment", "--minority-class x --keep-minority 0", "--keep-minority 0.1"),
         ("synthesize", "--run runs/none --out x", "runs/none"),
         ("translate", "--run runs/none --out x", "runs/none"),
         ("synthesize", "--run runs/none --out x --count 0", "--count"),
