@@ -65,20 +65,16 @@ def test_an_unknown_arm_or_setting_is_refused_before_anything_is_trained(place, 
     assert not list((place / "runs").rglob("*.pt"))
 
 
-def test_several_ratios_are_compared(place):
+def test_a_thinned_study_compares_ratios_and_its_gan_learns_from_what_is_left(place, capsys):
     words = ["--ratios", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
-    cli.run("augment", [*STUDY, *words, "--arms", "real", "duplicate", "synthetic"])
-    report = json.loads((place / "runs/augment-tumor/report.json").read_text())
-    ratios = [arm["ratio"] for arm in report["arms"] if arm["name"] == "synthetic"]
-    assert len(ratios) == 2
-    assert ratios[0] < ratios[1]
-
-
-def test_the_gan_of_a_thinned_study_learns_from_the_thinned_slices(place, capsys):
-    cli.run("augment", [*STUDY, *QUICK, "--keep-minority", "0.3", "--run", "runs/thin"])
+    words += ["--arms", "real", "duplicate", "synthetic", "--keep-minority", "0.3"]
+    cli.run("augment", [*STUDY, *words])
     assert "tumor is made rarer: 1 of 4 training patients" in capsys.readouterr().out
-    report = json.loads((place / "runs/thin/report.json").read_text())
-    learnt = json.loads((place / "runs/thin/gan/manifest.json").read_text())["class_counts"]
+    folder = place / "runs/augment-tumor"
+    report = json.loads((folder / "report.json").read_text())
+    ratios = [arm["ratio"] for arm in report["arms"] if arm["name"] == "synthetic"]
+    assert ratios == [0.6, 1.0]
+    learnt = json.loads((folder / "gan/manifest.json").read_text())["class_counts"]
     assert learnt == list(report["counts"]["train"]["slices"].values())
     assert learnt[1] == 4
     assert "made on purpose" in report["caveats"][0]
