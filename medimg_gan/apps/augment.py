@@ -47,13 +47,22 @@ class Config(TrainingConfig):
 
     minority_class: str
     """The rare class, as the labels name it."""
-    ratio: tuple[float, ...] = (1.0,)
-    """Minority slices after mixing, over those of the largest other class; several are compared
-    on validation."""
-    seeds: int = 3
+    ratios: tuple[float, ...] = (0.25, 0.5, 1.0)
+    """Minority slices after mixing, over those of the largest other class: 1 is balance. Several
+    are compared on validation; those that the real slices already reach are left out."""
+    seeds: int = 5
     """Classifiers trained for each arm and ratio."""
-    arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
+    arms: tuple[str, ...] = (
+        "real", "weighted", "class-balanced", "classical", "duplicate", "interpolated",
+        "synthetic", "synthetic-classical",
+    )  # fmt: skip
     """What is compared; an unknown name lists them all."""
+    classifier: str = "resnet10"
+    """resnet10 (small, fast), resnet18, efficientnet-b0, densenet121, efficientnet-lite0 (begins
+    with ImageNet weights), or my_module:build, a function (classes) of your own."""
+    keep_minority: float = 1.0
+    """Make the class rarer on purpose: share of the training patients with it who keep these
+    slices. Validation and test stay as they are."""
     gan: Path | None = None
     """A finished train-gan run to use; default: train one on the training patients."""
     vary: Vary = AUTO
@@ -78,8 +87,13 @@ class Config(TrainingConfig):
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least 1")
         if not 0 < self.specificity < 1:
             raise ConfigError(f"--specificity {self.specificity:g}: between 0 and 1, such as 0.9")
-        if not self.ratio or min(self.ratio) <= 0:
-            raise ConfigError("--ratio takes positive numbers, such as 0.5 1 2")
+        if not self.ratios or min(self.ratios) <= 0:
+            raise ConfigError("--ratios takes positive numbers, such as 0.5 1 2")
+        if not 0 < self.keep_minority <= 1:
+            raise ConfigError(
+                f"--keep-minority {self.keep_minority:g}: a share above 0 and up to 1",
+                fix="--keep-minority 0.1 leaves the class to a tenth of its training patients",
+            )
 
 
 def main(config: Config) -> None:
@@ -91,6 +105,7 @@ def main(config: Config) -> None:
     minutes_left(config)  # refuses a study without an end, before anything heavy loads
     say_if_embedded(config.source)
     from medimg_gan.apps.training import check_options, open_training, prepare_once
+    from medimg_gan.classify import check_network, find_network
     from medimg_gan.study.arms import find_arm
 
     fabric, run = open_training(config, "augment", folder)
@@ -98,6 +113,7 @@ def main(config: Config) -> None:
     condition = condition_for(config.condition, "cgan", conditional=True)
     for arm in config.arms:
         find_arm(arm)  # an unknown one is refused now, not after the GAN is trained
+    find_network(config.classifier)
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(
         fabric,
@@ -107,7 +123,9 @@ def main(config: Config) -> None:
         purpose="classification",
         must_have=config.minority_class,
         condition=condition if config.gan is None else (),
+        keep=config.keep_minority,
     )
+    check_network(config.classifier, len(prepared.classes), config.size)
     gan = config.gan or _train_gan(fabric, prepared, config, folder / "gan")
     if not fabric.is_global_zero:
         return  # the classifiers are small: one process trains them
@@ -152,12 +170,15 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
     data = _study_data(config, prepared, _fitting(generator, gan, config, prepared), gan)
     settings = StudyConfig(
         arms=config.arms,
-        ratios=config.ratio,
+        ratios=config.ratios,
         seeds=config.seeds,
         seed=config.seed,
         specificity=config.specificity,
         classifier=ClassifierConfig(
-            steps=config.classifier_steps, precision=config.engine.precision, device=device
+            config.classifier,
+            steps=config.classifier_steps,
+            precision=config.engine.precision,
+            device=device,
         ),
     )
     steps = _classifier_steps(config, data, settings, folder)
@@ -192,6 +213,7 @@ def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: P
         ),
         mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
+        thinned=prepared.thinned,
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
     )
 
@@ -222,6 +244,14 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
             f"{gan}: its pictures were made by another transform than the study's",
             observed=f"{loaded.chain} against {config.transform}",
             fix="give the same --transform flags, or leave --gan away",
+        )
+    known = loaded.class_counts[loaded.classes.index(config.minority_class)]
+    kept = prepared.counts()["train"][config.minority_class]
+    if prepared.thinned and known > kept:
+        raise SplitError(
+            f"{gan}: knows {config.minority_class} slices that --keep-minority takes away",
+            observed=f"it learnt from {known}, the study keeps {kept}",
+            fix="leave --gan away, or give the gan folder of a study with the same share and seed",
         )
     split = read_split(gan / SPLIT_FILE)
     seen = {patient for patient, part in split.items() if part == "train"}

@@ -154,6 +154,7 @@ def prepare_once(
     labelled: bool = True,
     must_have: str = "",
     condition: tuple[str, ...] = (),
+    keep: float = 1.0,
 ) -> Prepared:
     """Prepare the data in the first process, then open the ready cache in the others.
 
@@ -166,6 +167,7 @@ def prepare_once(
         labelled: As for ``prepare``.
         must_have: As for ``prepare``.
         condition: As for ``prepare``.
+        keep: As for ``prepare``.
     """
 
     def ready() -> Prepared:
@@ -179,6 +181,7 @@ def prepare_once(
             must_have=must_have,
             chain=config.transform,
             condition=condition,
+            keep=keep,
         )
 
     return once(fabric, ready)

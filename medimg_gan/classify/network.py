@@ -1,19 +1,28 @@
-"""The classifier's network, and the table of those that can be named."""
+"""The classifiers' networks, and the table of those that can be named.
+
+All but ``resnet10`` are torchvision's or a wheel's own, with a first convolution for one grey
+channel and small slices: of stride 2 (1 in EfficientNet, whose body halves the side four times)
+without pooling. At 64 pixels the original stems, made for 224, would leave 2x2 values in the end.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
 
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import densenet121, efficientnet_b0, resnet18
 from torchvision.models.resnet import BasicBlock
+
+from medimg_gan.metrics.features import imagenet_lite0
+
+LEAST_SIDE_OF_LITE0 = 128
+"""Smaller slices are enlarged to it: filters learnt at 224 pixels see little in 2x2 values."""
 
 
 class SmallResNet(nn.Module):
     """A ResNet of four basic blocks (He et al. 2016) with a stem for small one-channel slices.
-
-    The stem is one 3x3 convolution of stride 2 without pooling: at 64 pixels the original 7x7 stem
-    with pooling would leave 2x2 values in the end.
 
     Args:
         classes: Number of outputs.
@@ -38,6 +47,31 @@ class SmallResNet(nn.Module):
         return self.head(self.blocks(self.stem(images)).mean(dim=(2, 3)))
 
 
+class ImageNetLite0(nn.Module):
+    """EfficientNet-Lite0 with ImageNet weights and a new last layer; all of it goes on learning.
+
+    Its inputs are three colours in [-1, 1]: the grey channel is repeated.
+
+    Args:
+        classes: Number of outputs.
+
+    Raises:
+        ConfigError: If the packages that bring architecture and weights are not installed.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.body = imagenet_lite0("--classifier efficientnet-lite0", "--classifier resnet10")
+        self.body._fc = nn.Linear(1280, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, 1, H, W)."""
+        side = min(images.shape[-2:])
+        if side < LEAST_SIDE_OF_LITE0:
+            images = F.interpolate(images, scale_factor=LEAST_SIDE_OF_LITE0 / side, mode="bilinear")
+        return self.body(images.expand(-1, 3, -1, -1))
+
+
 def _block(before: int, after: int) -> BasicBlock:
     if before == after:
         return BasicBlock(before, after)
@@ -45,5 +79,34 @@ def _block(before: int, after: int) -> BasicBlock:
     return BasicBlock(before, after, 2, shortcut)
 
 
-NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {"resnet10": SmallResNet}
-"""Builders ``(classes, width) -> module`` of ``(N, 1, H, W) -> (N, K)`` logits."""
+def _stem(channels: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(1, channels, 3, stride, padding=1, bias=False)
+
+
+def _resnet18(classes: int, _width: int) -> nn.Module:
+    network = resnet18(num_classes=classes)
+    network.conv1, network.maxpool = _stem(64, 2), nn.Identity()  # type: ignore[assignment]
+    return network
+
+
+def _efficientnet_b0(classes: int, _width: int) -> nn.Module:
+    network = efficientnet_b0(num_classes=classes)
+    network.features[0][0] = _stem(32, 1)  # type: ignore[index]
+    return network
+
+
+def _densenet121(classes: int, _width: int) -> nn.Module:
+    network = densenet121(num_classes=classes)
+    network.features.conv0, network.features.pool0 = _stem(64, 2), nn.Identity()
+    return network
+
+
+NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "resnet10": SmallResNet,
+    "resnet18": _resnet18,
+    "efficientnet-b0": _efficientnet_b0,
+    "densenet121": _densenet121,
+    "efficientnet-lite0": lambda classes, _width: ImageNetLite0(classes),
+}
+"""Builders ``(classes, width) -> module`` of ``(N, 1, H, W) -> (N, K)`` logits; only ``resnet10``
+has a width to choose. ``efficientnet-lite0`` begins with ImageNet weights, the others with none."""

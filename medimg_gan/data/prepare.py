@@ -21,6 +21,7 @@ from medimg_gan.data.masks import Labelling
 from medimg_gan.data.number import Number
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
+from medimg_gan.data.thinning import Thinned, thin_class
 from medimg_gan.errors import DataError, LabelError, SplitError
 from medimg_gan.files import written_aside
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
@@ -39,6 +40,7 @@ class Prepared:
         patients_known: False where files stand for patients that nobody named.
         standard: MR's standard scale, learnt from the training patients where the chain asks.
         numbers: What images are conditioned on besides the class.
+        thinned: What was taken from the training split to make a class rarer, where asked for.
     """
 
     cache: SliceCache
@@ -46,6 +48,7 @@ class Prepared:
     patients_known: bool
     standard: StandardScale | None = None
     numbers: tuple[Number, ...] = ()
+    thinned: Thinned | None = None
 
     def dataset(self, split: str, *, modality: str = "", adjacent: int = 1) -> SliceDataset:
         """The slices of one split, and of one modality where several were prepared."""
@@ -80,6 +83,7 @@ def prepare(
     must_have: str = "",
     chain: ChainConfig = DEFAULT_CHAIN,
     condition: tuple[str, ...] = (),
+    keep: float = 1.0,
 ) -> Prepared:
     """Read a folder once and give every slice a label and a split.
 
@@ -94,6 +98,8 @@ def prepare(
         must_have: A class that every split needs; implies that there must be labels.
         chain: How scans become pictures.
         condition: Names of numbers that images are conditioned on (see ``data.conditions``).
+        keep: Share of the training patients with ``must_have`` who keep these slices; below 1,
+            the class is made rarer (see ``data.thinning``).
 
     Raises:
         ConfigError: If a setting of the chain is for a modality of which there is no scan.
@@ -107,11 +113,16 @@ def prepare(
         rows, classes = label_rows(cache.rows, index, config, must_have)
     stratum = "label" if classes else "modality"
     rows["split"] = split_column(rows, stratum, seed, must_have)
+    thinned = None
+    if keep < 1:
+        rows, thinned = thin_class(rows, must_have, keep, seed)
+        say(f"  {must_have} is made rarer: {thinned}")
     save_split(rows, folder / SPLIT_FILE)
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
     numbers = learn_numbers(condition, index.scans, cache.rows, classes)
-    prepared = Prepared(cache, classes, known, standard_of(cache.rows, chain), numbers)
+    standard = standard_of(cache.rows, chain)
+    prepared = Prepared(cache, classes, known, standard, numbers, thinned)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     for number in numbers:

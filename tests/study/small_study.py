@@ -17,6 +17,8 @@ MARK = 0.777
 """Every pixel of a synthetic slice, so that one is known wherever it turns up."""
 CLEAN = CopyCheck(synthetic=1.0, held_out=1.0, limit=0.9, too_close=0.05)
 TINY = StudyConfig(
+    arms=("real", "weighted", "classical", "duplicate", "synthetic"),
+    ratios=(1.0,),
     seeds=2,
     resamples=300,
     classifier=ClassifierConfig(width=4, steps=3, batch_size=8, device="cpu"),
