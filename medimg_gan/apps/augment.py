@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medimg_gan.apps.common import (
     Budget,
@@ -63,8 +63,8 @@ class Config(TrainingConfig):
     """Specificity at which the minority's sensitivity is read, set on validation."""
     condition: tuple[str, ...] = ("auto",)
     """What the GAN knows of slices besides their class; as for train-gan."""
-    features: str = "efficientnet-lite0"
-    """In which features fidelity is measured; as for evaluate."""
+    features: Literal["efficientnet-lite0", "self-supervised", "random"] = "efficientnet-lite0"
+    """In which features fidelity is measured."""
     only: str = ""
     """The modality to use where the folder holds several."""
 
