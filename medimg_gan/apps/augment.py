@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medimg_gan.apps.common import (
     Budget,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 GAN_SHARE = 0.6
 """Of a budget in minutes; the classifiers get the rest."""
 
-SECONDS_TO_REPORT = 30.0
-"""What intervals, pictures and the report take."""
+SECONDS_TO_REPORT = 60.0
+"""What intervals, pictures, features and the report take."""
 
 FEWEST_STEPS, MOST_STEPS = 50, 2000
 """Classifier steps that a budget in minutes may lead to."""
@@ -75,6 +75,8 @@ class Config(TrainingConfig):
     """Specificity at which the minority's sensitivity is read, set on validation."""
     condition: tuple[str, ...] = ("auto",)
     """What the GAN knows of slices besides their class; as for train-gan."""
+    features: Literal["efficientnet-lite0", "self-supervised", "random"] = "efficientnet-lite0"
+    """In which features fidelity is measured."""
     only: str = ""
     """The modality to use where the folder holds several."""
 
@@ -163,6 +165,7 @@ def _train_gan(fabric: Fabric, prepared: Prepared, config: Config, folder: Path)
 def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, device: str) -> None:
     from medimg_gan.classify import ClassifierConfig
     from medimg_gan.report import write_report
+    from medimg_gan.report.board import write_board
     from medimg_gan.study import StudyConfig, run_study
     from medimg_gan.synthesis import load_run
 
@@ -174,6 +177,7 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
         seeds=config.seeds,
         seed=config.seed,
         specificity=config.specificity,
+        features=config.features,
         classifier=ClassifierConfig(
             config.classifier,
             steps=config.classifier_steps,
@@ -186,10 +190,20 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
     result = run_study(data, settings, folder)
     result.report["caveats"] += alarms_of(gan)
     command = shlex.join(["python", *sys.argv])
-    write_report(folder, {**result.report, "command": command}, result.pictures)
+    report = {**result.report, "command": command, "splits": _splits(folder)}
+    write_report(folder, report, result.pictures)
+    write_board(folder, report, result.pictures)
     say(f"\n{result.report['verdict']}")
     for caveat in result.report["caveats"]:
         say(f"  note: {caveat}")
+
+
+def _splits(folder: Path) -> list[dict[str, str]]:
+    """The run's split files with their hashes: a repetition can tell whether it had the same."""
+    return [
+        {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(folder.glob("split*.csv"))
+    ]
 
 
 def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: Path) -> StudyData:

@@ -29,7 +29,7 @@ EXCHANGED = {
 
 
 def scores(report: Report) -> str:
-    """Every arm and ratio; the name of an arm stands once."""
+    """Every arm and ratio; further ratios of an arm stand below its first, without a rule."""
     names = list(report["arms"][0]["metrics"])
     heads = ("Arm", "Ratio", "Added slices", *(metric_title(report, name) for name in names))
     lines, before = [], None
@@ -52,7 +52,7 @@ def _first(report: Report, arm: Mapping[str, Any], before: str | None) -> str:
     tag = "in the verdict" if is_arm(arm, report["candidate"]) else tag
     shown = f'<small class="tag">{tag}</small>' if tag else ""
     if arm["name"] == before and not tag:
-        return '<span class="same"></span>'
+        return f'<span class="same">{escape(arm["title"])}</span>'
     return f'<span class="mark {escape(arm["role"])}"></span>{escape(arm["title"])}{shown}'
 
 

@@ -29,7 +29,7 @@ def counts(report: Report) -> str:
         numbers = [(count["slices"][name], count["patients"][name]) for name in classes]
         numbers.append((count["all_slices"], count["all_patients"]))
         cells = (_count(slices, patients, known) for slices, patients in numbers)
-        lines.append((escape(SPLIT_TITLES.get(split, split)), *cells))
+        lines.append((escape(SPLIT_TITLES.get(str(split), str(split))), *cells))
     unknown = "" if known else note("Patients are unknown; every slice stands alone.")
     folds = report.get("folds", 1)
     several = note(f"{folds} folds: every patient is tested once, the counts are sums over folds.")
@@ -51,7 +51,7 @@ def leakage(report: Report) -> str:
             f"{escape(check['what'])}<small>{escape(check['detail'])}</small>",
             str(check["looked_at"]),
             str(check["found"]),
-            f"<b>{escape(OUTCOMES.get(check['outcome'], check['outcome']))}</b>",
+            f"<b>{escape(OUTCOMES[check['outcome']])}</b>",
         )
         for check in checks
     ]

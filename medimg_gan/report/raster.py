@@ -57,8 +57,10 @@ def _artist(element: ElementTree.Element) -> Artist:
     words = element.get("class", "").split()
     colour = _colour(words)
     if element.tag == "text":
+        x, y = _floats(element, "x", "y")
         return Text(
-            *_floats(element, "x", "y"),
+            x,
+            y,
             element.text or "",
             color=colour,
             fontsize=9 if "soft" not in words else 8.5,

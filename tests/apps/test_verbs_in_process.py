@@ -33,7 +33,7 @@ def train(*words: str) -> None:
     cli.run("train-gan", ["--data", "scans", *MASK, *TINY, "--steps", "2", *words])
 
 
-STUDY = ["--minority-class", "tumor", "--data", "scans", *MASK, *TINY]
+STUDY = ["--minority-class", "tumor", "--data", "scans", *MASK, *TINY, "--features", "random"]
 QUICK = ["--classifier-steps", "2", "--seeds", "1", "--steps", "2", "--arms", "real", "synthetic"]
 
 

@@ -1,5 +1,6 @@
 """From DICOM to a report through the real scripts, on a tiny phantom."""
 
+import hashlib
 import json
 import os
 import signal
@@ -101,7 +102,7 @@ def test_augment_goes_from_dicom_to_a_report(place):
     import jsonschema
 
     words = ["--minority-class", "tumor", "--data", "phantom/data", "--only", "mri", *TINY]
-    words += ["--classifier-steps", 4, "--seeds", 1]
+    words += ["--classifier-steps", 4, "--seeds", 1, "--features", "random"]
     printed = run(place, "augment.py", *words)
     folder = place / "runs/augment-tumor"
     report = json.loads((folder / "report.json").read_text())
@@ -111,6 +112,10 @@ def test_augment_goes_from_dicom_to_a_report(place):
     names = {arm["name"] for arm in report["arms"]}
     assert names >= {"real", "weighted", "classical", "synthetic"}
     assert (folder / "table.csv").exists()
+    assert list((folder / "tensorboard").glob("events*"))
+    digest = hashlib.sha256((folder / "split.csv").read_bytes()).hexdigest()
+    assert report["splits"] == [{"file": "split.csv", "sha256": digest}]
+    assert digest in (folder / "report.html").read_text()
     assert report["verdict"][:20] in (folder / "report.html").read_text()
     split = (folder / "split.csv").read_text().splitlines()[1:]
     assert len({line.split(",")[0] for line in split}) == len(split) == 8

@@ -94,6 +94,8 @@ def test_no_verb_repeats_what_a_file_says(dicom, place, capfd):
             "2",
             "--seeds",
             "1",
+            "--features",
+            "random",
             "--arms",
             "real",
             "synthetic",
