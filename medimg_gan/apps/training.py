@@ -77,12 +77,7 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     unit = unit_of(modality, rows)
-    names = tuple(number.name for number in prepared.numbers)
-    spec = replace(spec_of(config, modality, unit, prepared.classes), numbers=names)
-    net = build(recipe, options, spec, config.seed)
-    # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
-    # mix that the data have.
-    balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
+    net = network_for(config, prepared, recipe, options)
     held_out = _some(val, HELD_OUT_IMAGES)
     watch = watch_for(fabric, config, train, val, budget, patience)
     note(
@@ -99,9 +94,31 @@ def fit_gan(
         patients_known=prepared.patients_known,
         **chain_facts(config, prepared),
     )
-    stream = Stream(train, config.batch_size, config.seed, balanced=balanced)
+    stream = stream_for(config, prepared, recipe)
     preview = _some(train, PREVIEW_IMAGES)
     fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
+
+
+def network_for(
+    config: TrainingConfig, prepared: Prepared, recipe: str, options: tuple[str, ...]
+) -> Recipe:
+    """A noise recipe with its starting weights, that makes slices like the training patients'."""
+    rows = prepared.dataset("train").table
+    modality = str(rows["modality"].iloc[0])
+    names = tuple(number.name for number in prepared.numbers)
+    spec = spec_of(config, modality, unit_of(modality, rows), prepared.classes)
+    return build(recipe, options, replace(spec, numbers=names), config.seed)
+
+
+def stream_for(config: TrainingConfig, prepared: Prepared, recipe: str) -> Stream:
+    """The training slices.
+
+    Every class gets its share of a conditional GAN's attention; an unconditional one learns the mix
+    that the data have.
+    """
+    balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
+    train = prepared.dataset("train")
+    return Stream(train, config.batch_size, config.seed, balanced=balanced)
 
 
 def spec_of(config: TrainingConfig, modality: str, unit: str, classes: tuple[str, ...]) -> Spec:

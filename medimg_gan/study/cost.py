@@ -20,16 +20,12 @@ FORWARD_SHARE = 1 / 3
 
 def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -> float:
     """One training with all its looks at validation and test."""
-    looks = slices_asked(data, config) / config.batch_size
-    return per_step * (config.steps + FORWARD_SHARE * looks)
+    return per_step * (config.steps + steps_of_looks(data, config))
 
 
-def steps_within(
-    seconds: float, data: StudyData, config: ClassifierConfig, per_step: float
-) -> float:
-    """Steps of one training that ends within so many seconds; may be below 0."""
-    looks = slices_asked(data, config) / config.batch_size
-    return seconds / per_step - FORWARD_SHARE * looks
+def steps_of_looks(data: StudyData, config: ClassifierConfig) -> float:
+    """Steps that take as long as one training's looks."""
+    return FORWARD_SHARE * slices_asked(data, config) / config.batch_size
 
 
 def announce(
