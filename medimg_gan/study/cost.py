@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FORWARD_SHARE = 1 / 3
 """Of a training step's time, that looking at the same slices takes: a backward pass costs two."""
 
+WORTH_TIMING = 500
+"""Steps of all classifiers below which a study starts without measuring."""
+
 
 def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -> float:
     """One training with all its looks at validation and test."""
@@ -37,7 +40,7 @@ def announce(
         f"study: {missing} classifiers to train ({', '.join(dict.fromkeys(config.arms))}; seeds: "
         f"{config.seeds}{places}), {config.classifier.steps} steps each"
     )
-    if not missing:
+    if missing * config.classifier.steps < WORTH_TIMING:
         return
     shape, classes = folds[0].size, len(folds[0].classes)
     per_step = trainers.seconds_per_step(config.classifier, shape, classes)

@@ -58,6 +58,8 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("augment", "", "--minority-class"),
         ("augment", "--minority-class x --ratio -1", "--ratio"),
         ("augment", "--minority-class x --specificity 2", "--specificity"),
+        ("augment", "--minority-class x --folds 0", "--folds"),
+        ("augment", "--minority-class x --folds 2 --gan g", "cannot serve 2 folds"),
         ("synthesize", "--run runs/none --out x", "runs/none"),
         ("translate", "--run runs/none --out x", "runs/none"),
         ("synthesize", "--run runs/none --out x --count 0", "--count"),
