@@ -29,7 +29,7 @@ except ImportError:
 MANIFEST = "manifest.json"
 NOTED_PACKAGES = ("medimg-gan", "torch", "torchvision", "monai", "numpy", "pydicom", "nibabel")
 LOCK = ".lock"
-CHEAP = {MANIFEST, LOCK, "split.csv"}
+CHEAP = {MANIFEST, LOCK, "split.csv", "folds.csv"}
 """Files that cost nothing to make again: a folder with no others has no work in it to lose."""
 NOT_COMPARED = ("restart", "engine", "workers")
 """Settings that may differ between a run and its repetition."""

@@ -80,16 +80,11 @@ def fit_gan(
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     unit = unit_of(modality, rows)
-    names = tuple(number.name for number in prepared.numbers)
-    spec = replace(spec_of(config, modality, unit, prepared.classes), numbers=names)
-    net = build(recipe, options, spec, config.seed)
-    # Every class gets its share of a conditional GAN's attention; an unconditional one learns the
-    # mix that the data have.
-    balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
+    net = network_for(config, prepared, recipe, options)
     held_out = _some(val, HELD_OUT_IMAGES)
     watch = watch_for(fabric, config, train, val, budget, patience)
     known = len(set(train.patients)) if prepared.patients_known else None
-    variation = variation_for(vary, known, mirror=spec.mirror, tones=not spec.calibrated)
+    variation = variation_for(vary, known, mirror=net.spec.mirror, tones=not net.spec.calibrated)
     note(
         fabric,
         run,
@@ -105,10 +100,32 @@ def fit_gan(
         patients_known=prepared.patients_known,
         **chain_facts(config, prepared),
     )
-    drawn = Stream(train, config.batch_size, config.seed, balanced=balanced)
+    drawn = stream_for(config, prepared, recipe)
     stream = VariedStream(drawn, variation, config.seed) if variation.strength else drawn
     preview = _some(train, PREVIEW_IMAGES)
     fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
+
+
+def network_for(
+    config: TrainingConfig, prepared: Prepared, recipe: str, options: tuple[str, ...]
+) -> Recipe:
+    """A noise recipe with its starting weights, that makes slices like the training patients'."""
+    rows = prepared.dataset("train").table
+    modality = str(rows["modality"].iloc[0])
+    names = tuple(number.name for number in prepared.numbers)
+    spec = spec_of(config, modality, unit_of(modality, rows), prepared.classes)
+    return build(recipe, options, replace(spec, numbers=names), config.seed)
+
+
+def stream_for(config: TrainingConfig, prepared: Prepared, recipe: str) -> Stream:
+    """The training slices.
+
+    Every class gets its share of a conditional GAN's attention; an unconditional one learns the mix
+    that the data have.
+    """
+    balanced = len(prepared.classes) > 1 and RECIPES[recipe].conditional
+    train = prepared.dataset("train")
+    return Stream(train, config.batch_size, config.seed, balanced=balanced)
 
 
 def spec_of(config: TrainingConfig, modality: str, unit: str, classes: tuple[str, ...]) -> Spec:

@@ -21,7 +21,7 @@ from medimg_gan.data.masks import Labelling
 from medimg_gan.data.number import Number
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_patients
-from medimg_gan.data.thinning import Thinned, thin_class
+from medimg_gan.data.thinning import Thinned, Thinning
 from medimg_gan.errors import DataError, LabelError, SplitError
 from medimg_gan.files import written_aside
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
@@ -105,31 +105,71 @@ def prepare(
         ConfigError: If a setting of the chain is for a modality of which there is no scan.
         DataError, LabelError, SplitError: See the functions that this calls.
     """
+    ready = read_labelled(config, modalities, size, labelled, must_have, chain, condition)
+    stratum = "label" if ready.classes else "modality"
+    split = split_column(ready.rows, stratum, seed, must_have)
+    thinning = Thinning(must_have, keep, seed)
+    prepared = ready.split_by(split, chain, condition, thinning)
+    save_split(prepared.cache.rows, folder / SPLIT_FILE)
+    for split, counts in prepared.counts().items():
+        say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    for number in prepared.numbers:
+        say(f"  conditioned on {number.name}: {number.low:g} to {number.high:g}")
+    if not prepared.patients_known:
+        say(PATIENTS_UNKNOWN)
+    return prepared
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Slices with a label each, not yet split.
+
+    Attributes:
+        cache: All slices.
+        index: Their scans.
+        rows: Those that have a label (all, where there are none at all).
+        classes: As in :class:`Prepared`.
+    """
+
+    cache: SliceCache
+    index: Index
+    rows: pd.DataFrame
+    classes: tuple[str, ...]
+
+    def split_by(
+        self,
+        split: pd.Series,
+        chain: ChainConfig,
+        condition: tuple[str, ...],
+        thinning: Thinning,
+    ) -> Prepared:
+        """The slices with the split of each, and what is learnt from training patients alone."""
+        rows = self.cache.rows.copy()
+        named, thinned = thinning.of(self.rows.assign(split=split))
+        rows[["label", "split"]] = named[["label", "split"]].reindex(rows.index).fillna("")
+        known = all(scan.patient_known for scan in self.index.scans)
+        numbers = learn_numbers(condition, self.index.scans, rows, self.classes)
+        cache = replace(self.cache, rows=rows)
+        return Prepared(cache, self.classes, known, standard_of(rows, chain), numbers, thinned)
+
+
+def read_labelled(
+    config: DataConfig,
+    modalities: tuple[str, ...],
+    size: int,
+    labelled: bool,
+    must_have: str,
+    chain: ChainConfig,
+    condition: tuple[str, ...],
+) -> Labelled:
+    """Index, decode and label a folder; arguments and errors are those of :func:`prepare`."""
     config = as_indexed(config)
     index = _wanted(build_index(config, condition), modalities)
     cache = decoded_cache(config, index, size, chain)
     rows, classes = cache.rows, ()
     if labelled:
         rows, classes = label_rows(cache.rows, index, config, must_have)
-    stratum = "label" if classes else "modality"
-    rows["split"] = split_column(rows, stratum, seed, must_have)
-    thinned = None
-    if keep < 1:
-        rows, thinned = thin_class(rows, must_have, keep, seed)
-        say(f"  {must_have} is made rarer: {thinned}")
-    save_split(rows, folder / SPLIT_FILE)
-    cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
-    known = all(scan.patient_known for scan in index.scans)
-    numbers = learn_numbers(condition, index.scans, cache.rows, classes)
-    standard = standard_of(cache.rows, chain)
-    prepared = Prepared(cache, classes, known, standard, numbers, thinned)
-    for split, counts in prepared.counts().items():
-        say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    for number in numbers:
-        say(f"  conditioned on {number.name}: {number.low:g} to {number.high:g}")
-    if not known:
-        say(PATIENTS_UNKNOWN)
-    return prepared
+    return Labelled(cache, index, rows, classes)
 
 
 def decoded_cache(config: DataConfig, index: Index, size: int, chain: ChainConfig) -> SliceCache:
@@ -253,11 +293,11 @@ def split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str = "
     given = rows["split"].isin(SPLITS)
     if given.any():
         return _given_split(rows, given, stratum, seed, must_have)
-    dealt = split_patients(_classes_of(rows, stratum), seed, must_have=must_have)
+    dealt = split_patients(classes_of_patients(rows, stratum), seed, must_have=must_have)
     return rows["patient"].map(dealt)
 
 
-def _classes_of(rows: pd.DataFrame, stratum: str) -> dict[str, Counter[str]]:
+def classes_of_patients(rows: pd.DataFrame, stratum: str) -> dict[str, Counter[str]]:
     """Patient -> slices of each class, in the order of the files."""
     groups = rows.groupby("patient", sort=False)
     return {str(patient): Counter(part[stratum]) for patient, part in groups}
@@ -286,7 +326,7 @@ def _given_split(
     split = rows["split"].copy()
     if "val" not in set(split):
         training = rows[split == "train"]
-        classes_of = _classes_of(training, stratum)
+        classes_of = classes_of_patients(training, stratum)
         dealt = split_patients(classes_of, seed, fractions=(0.8, 0.2, 0.0))
         split[training.index] = training["patient"].map(dealt)
         say("  the given split has no val part: a fifth of the training patients becomes it")
@@ -313,8 +353,17 @@ def save_split(rows: pd.DataFrame, path: Path) -> None:
     )
     text = io.StringIO()
     table.to_csv(text)
+    keep_or_compare(path, text.getvalue())
+
+
+def keep_or_compare(path: Path, text: str) -> None:
+    """Write a table of patients, or check that a run which resumes has the same.
+
+    Raises:
+        SplitError: If the file is there and says something else.
+    """
     if path.exists():
-        if path.read_text(encoding="utf-8") != text.getvalue():
+        if path.read_text(encoding="utf-8") != text:
             raise SplitError(
                 f"{path}: the data are not those with which this run began",
                 cause="files were added, removed, relabelled or changed in between, or the cache's "
@@ -324,4 +373,4 @@ def save_split(rows: pd.DataFrame, path: Path) -> None:
             )
         return
     with written_aside(path) as aside:
-        aside.write_text(text.getvalue(), encoding="utf-8")
+        aside.write_text(text, encoding="utf-8")

@@ -67,7 +67,8 @@ class DataConfig:
     cache: Path = Path("runs/cache")
     """Where decoded slices are kept between runs."""
     workers: int = 2
-    """Processes that decode scans; each holds one volume in memory."""
+    """Processes that work side by side: those that decode scans (each holds one volume in memory),
+    and those that train the classifiers of a study."""
 
     @property
     def read_options(self) -> ReadOptions:
@@ -86,7 +87,7 @@ class DataConfig:
             raise DataError(f"{self.data}: no such file or folder", fix=_spelling(self.data))
         _ = self.read_options  # refuses what it does not know
         if self.workers < 1:
-            raise ConfigError(f"--workers {self.workers}: at least one process must read")
+            raise ConfigError(f"--workers {self.workers}: at least one process must work")
         if self.mask_min_area < 0:
             raise ConfigError(f"--mask-min-area {self.mask_min_area:g}: an area cannot be negative")
         mask_names(self.mask_label)

@@ -11,6 +11,8 @@ from medimg_gan.errors import SplitError
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.6, 0.2, 0.2)
+LEAST_PARTS = 5
+"""Of several folds, where patients are enough: a part is then a fifth, as in ``FRACTIONS``."""
 
 
 def split_patients(
@@ -35,20 +37,69 @@ def split_patients(
     Raises:
         SplitError: If fewer than three patients are there, or fewer than three have ``must_have``.
     """
-    total: Counter[str] = sum(classes_of.values(), Counter())
     _refuse_too_few(classes_of, must_have)
+    assignment: dict[str, str] = {}
+    for patients in _strata(classes_of, must_have):
+        order = np.random.default_rng([seed, len(assignment)]).permutation(len(patients))
+        for patient, split in zip(order, _deal(len(patients), fractions), strict=True):
+            assignment[patients[patient]] = split
+    return assignment
+
+
+def split_into_folds(
+    classes_of: Mapping[str, Counter[str]], seed: int, folds: int, *, must_have: str = ""
+) -> list[dict[str, str]]:
+    """Assign every patient to one split in each of several folds; none is tested by two.
+
+    Patients are dealt out in equal parts, stratum by stratum as in :func:`split_patients`. Each
+    fold tests one part, validates on the next and trains on the rest. There are at least
+    :data:`LEAST_PARTS` parts where enough patients have ``must_have``, so that few folds train on
+    as much as :func:`split_patients` leaves; with fewer folds than parts, some are never tested.
+
+    Args:
+        classes_of: As for :func:`split_patients`.
+        seed: Of the deal.
+        folds: How many, 2 at the least.
+        must_have: A class that every split of every fold needs.
+
+    Raises:
+        SplitError: If there are too few patients.
+    """
+    _refuse_too_few(classes_of, must_have)
+    having = sum(1 for classes in classes_of.values() if classes[must_have])
+    enough = having if must_have else len(classes_of)
+    parts = max(folds, min(LEAST_PARTS, enough))
+    if parts > enough:
+        raise SplitError(
+            f"{folds} folds: too few patients",
+            observed=f"{enough} patients{f' with {must_have}' if must_have else ''}; every fold "
+            "tests one of them at the least",
+            fix=f"--folds {enough}, or add patients",
+        )
+    part_of: dict[str, int] = {}
+    for patients in _strata(classes_of, must_have):
+        # The deal goes on where the stratum before ended, or the first parts would be the largest.
+        for patient in np.random.default_rng([seed, len(part_of)]).permutation(len(patients)):
+            part_of[patients[patient]] = len(part_of) % parts
+    return [
+        {
+            patient: "test" if part == fold else "val" if part == (fold + 1) % parts else "train"
+            for patient, part in part_of.items()
+        }
+        for fold in range(folds)
+    ]
+
+
+def _strata(classes_of: Mapping[str, Counter[str]], must_have: str) -> list[list[str]]:
+    """Patients by their rarest class, or ``must_have``; the rarest stratum first."""
+    total: Counter[str] = sum(classes_of.values(), Counter())
     strata: dict[str, list[str]] = {}
     for patient in classes_of:
         present = +classes_of[patient]  # without counts of zero
         rarest = min(present, key=lambda name: (total[name], name), default="")
         strata.setdefault(must_have if present[must_have] else rarest, []).append(patient)
-    assignment: dict[str, str] = {}
-    for name in sorted(strata, key=lambda name: (name != must_have, total[name], name)):
-        patients = strata[name]
-        order = np.random.default_rng([seed, len(assignment)]).permutation(len(patients))
-        for patient, split in zip(order, _deal(len(patients), fractions), strict=True):
-            assignment[patients[patient]] = split
-    return assignment
+    order = sorted(strata, key=lambda name: (name != must_have, total[name], name))
+    return [strata[name] for name in order]
 
 
 def _deal(count: int, fractions: tuple[float, float, float]) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from medimg_gan.console import say
+
 
 @dataclass(frozen=True)
 class Thinned:
@@ -56,3 +58,26 @@ def thin_class(
     gone = thinned & ~rows["patient"].isin(staying)
     done = Thinned(len(staying), len(patients), int((thinned & ~gone).sum()), int(thinned.sum()))
     return rows[~gone].copy(), done
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """What is asked for: of which class, which share of its training patients keeps it, by what.
+
+    Attributes:
+        label: The class.
+        keep: Share in (0, 1]; 1 takes nothing away.
+        seed: Chooses the patients.
+    """
+
+    label: str
+    keep: float
+    seed: int
+
+    def of(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, Thinned | None]:
+        """The rows that are left, and what was done, said in the console; None if nothing was."""
+        if self.keep == 1:
+            return rows, None
+        rows, thinned = thin_class(rows, self.label, self.keep, self.seed)
+        say(f"  {self.label} is made rarer: {thinned}")
+        return rows, thinned

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from medimg_gan.study.arms import ARMS, Arm
 from medimg_gan.study.data import Split, StudyConfig, StudyData
-from medimg_gan.study.fits import fold_folder, planned_fits
+from medimg_gan.study.fits import planned_fits
+from medimg_gan.study.kept import fold_folder
 from medimg_gan.study.run import StudyResult, run_study
 from medimg_gan.study.trainers import Trainers
 

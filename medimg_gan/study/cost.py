@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 FORWARD_SHARE = 1 / 3
 """Of a training step's time, that looking at the same slices takes: a backward pass costs two."""
 
+WORTH_TIMING = 500
+"""Steps of all classifiers below which a study starts without measuring."""
+
 
 def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -> float:
     """One training with all its looks at validation and test."""
-    looks = slices_asked(data, config) / config.batch_size
-    return per_step * (config.steps + FORWARD_SHARE * looks)
+    return per_step * (config.steps + steps_of_looks(data, config))
 
 
-def steps_within(
-    seconds: float, data: StudyData, config: ClassifierConfig, per_step: float
-) -> float:
-    """Steps of one training that ends within so many seconds; may be below 0."""
-    looks = slices_asked(data, config) / config.batch_size
-    return seconds / per_step - FORWARD_SHARE * looks
+def steps_of_looks(data: StudyData, config: ClassifierConfig) -> float:
+    """Steps that take as long as one training's looks."""
+    return FORWARD_SHARE * slices_asked(data, config) / config.batch_size
 
 
 def announce(
@@ -41,7 +40,7 @@ def announce(
         f"study: {missing} classifiers to train ({', '.join(dict.fromkeys(config.arms))}; seeds: "
         f"{config.seeds}{places}), {config.classifier.steps} steps each"
     )
-    if not missing:
+    if missing * config.classifier.steps < WORTH_TIMING:
         return
     shape, classes = folds[0].size, len(folds[0].classes)
     per_step = trainers.seconds_per_step(config.classifier, shape, classes)

@@ -1,27 +1,17 @@
-"""Trainings of a study: which there are, and how each is kept in a file.
-
-A repeated command goes on where it stopped: a training whose file is whole, and of the same
-settings and data, is not repeated, whoever trained it.
-"""
+"""Trainings of a study: which there are, and how those that are not yet kept are done."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from medimg_gan.classify import network_identity
 from medimg_gan.console import progress, say
 from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError
-from medimg_gan.files import written_aside
 from medimg_gan.study.arms import find_arm
 from medimg_gan.study.cost import announce
-from medimg_gan.study.jobs import FitResult, job_for
+from medimg_gan.study.jobs import job_for
+from medimg_gan.study.kept import Kept, keepers
 from medimg_gan.study.trainers import Trainers
 
 if TYPE_CHECKING:
@@ -29,9 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medimg_gan.study.data import StudyConfig, StudyData
-    from medimg_gan.study.jobs import Job
-
-FOLDER = "fits"
+    from medimg_gan.study.jobs import FitResult, Job
 
 
 @dataclass(frozen=True)
@@ -116,17 +104,10 @@ def common_ratios(folds: Sequence[StudyData], config: StudyConfig) -> tuple[floa
     """The ratios that add slices in every fold, so that all folds have the same rows.
 
     Raises:
-        ConfigError: If none does.
+        ConfigError: If none does in one of them.
     """
     useful = [useful_ratios(data, config) for data in folds]
-    common = tuple(ratio for ratio in useful[0] if all(ratio in ratios for ratios in useful))
-    if not common:
-        raise ConfigError(
-            "study: no ratio adds a synthetic slice in every fold",
-            observed=f"ratios asked for: {', '.join(map(str, config.ratios))}",
-            fix="give a larger ratio",
-        )
-    return common
+    return tuple(ratio for ratio in useful[0] if all(ratio in ratios for ratios in useful))
 
 
 def planned_in_all(folds: Sequence[StudyData], config: StudyConfig) -> list[list[Fit]]:
@@ -139,68 +120,6 @@ def planned_in_all(folds: Sequence[StudyData], config: StudyConfig) -> list[list
         planned_fits(data, config)  # says what is wrong before ratios are compared
     config = replace(config, ratios=common_ratios(folds, config))
     return [planned_fits(data, config) for data in folds]
-
-
-def fold_folder(folder: Path, fold: int, folds: int) -> Path:
-    """Where a fold keeps its GAN and its trainings; a single fold has no folder of its own."""
-    return folder if folds == 1 else folder / f"fold-{fold + 1}"
-
-
-class Kept:
-    """The trainings of one fold that lie in files.
-
-    Args:
-        folder: Of the fold.
-        data: Of the fold; what was learnt from other slices is not read.
-        config: What was trained with other settings is not read.
-    """
-
-    def __init__(self, folder: Path, data: StudyData, config: StudyConfig) -> None:
-        self.folder = folder / FOLDER
-        self.digest = data.digest()
-        self.settings = asdict(config.classifier)
-        del self.settings["device"]
-        self.settings["network"] = network_identity(config.classifier.network)
-
-    def read(self, fit: Fit) -> FitResult | None:
-        """A kept result, or None if it is absent, damaged, or of other settings or data."""
-        try:
-            with np.load(self._path(fit), allow_pickle=False) as kept:
-                if str(kept["fingerprint"]) != self._fingerprint(fit):
-                    return None
-                return FitResult(
-                    kept["validation"], kept["test"], int(kept["step"]), kept.get("synthetic")
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
-
-    def write(self, fit: Fit, result: FitResult) -> None:
-        """Keep a result: a reader sees all of it or none."""
-        arrays: dict[str, Any] = {
-            "validation": result.validation,
-            "test": result.test,
-            "step": result.step,
-            "fingerprint": self._fingerprint(fit),
-        }
-        if result.synthetic is not None:
-            arrays["synthetic"] = result.synthetic
-        with written_aside(self._path(fit)) as aside:
-            np.savez(aside, **arrays)
-
-    def _path(self, fit: Fit) -> Path:
-        return self.folder / f"{fit.name}.npz"
-
-    def _fingerprint(self, fit: Fit) -> str:
-        """Changes with anything that would change the result; the device is not among it."""
-        facts = json.dumps([asdict(fit), self.settings, self.digest], sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def keepers(folds: Sequence[StudyData], config: StudyConfig, folder: Path) -> list[Kept]:
-    """What keeps the trainings of each fold."""
-    return [
-        Kept(fold_folder(folder, fold, len(folds)), data, config) for fold, data in enumerate(folds)
-    ]
 
 
 def run_fits(
@@ -243,6 +162,18 @@ def missing_fits(
         for fit in fits
         if kept[fold].read(fit) is None
     ]
+
+
+def train_share(
+    folds: Sequence[StudyData],
+    config: StudyConfig,
+    folder: Path,
+    share: Sequence[tuple[int, Fit]],
+) -> None:
+    """Train and keep one process's share of what is missing; another process gathers it."""
+    kept = keepers(folds, config, folder)
+    for _ in train_fits(folds, config, kept, share, Trainers()):
+        pass  # kept as it comes
 
 
 def train_fits(

@@ -58,14 +58,13 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("augment", "", "--minority-class"),
         ("augment", "--minority-class x --ratios -1", "--ratios"),
         ("augment", "--minority-class x --specificity 2", "--specificity"),
-<<<<<<< HEAD
         ("augment", "--minority-class x --keep-minority 0", "--keep-minority 0.1"),
-=======
         ("augment", "--minority-class x --features inception", "efficientnet-lite0"),
         ("report", "--runs runs/one", "two studies or more"),
         ("report", "--runs runs/one ./runs/one", "stands twice"),
         ("report", "--runs runs/none runs/other", "no such folder"),
->>>>>>> report
+        ("augment", "--minority-class x --folds 0", "--folds"),
+        ("augment", "--minority-class x --folds 2 --gan g", "cannot serve 2 folds"),
         ("synthesize", "--run runs/none --out x", "runs/none"),
         ("translate", "--run runs/none --out x", "runs/none"),
         ("synthesize", "--run runs/none --out x --count 0", "--count"),

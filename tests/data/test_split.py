@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from medimg_gan.data.split import SPLITS, split_patients
+from medimg_gan.data.split import SPLITS, split_into_folds, split_patients
 from medimg_gan.errors import SplitError
 
 
@@ -59,3 +59,27 @@ def test_the_class_that_is_needed_counts_before_a_rarer_one():
 def test_without_a_test_share_nobody_tests():
     found = split_patients(patients(10, 4), seed=0, fractions=(0.8, 0.2, 0.0))
     assert Counter(found.values()) == {"train": 8, "val": 2}
+
+
+@pytest.mark.parametrize(("folds", "with_tumour"), [(2, 7), (5, 5), (5, 12), (7, 9), (3, 3)])
+def test_folds_test_every_patient_once_at_the_most(folds, with_tumour):
+    given = patients(24, with_tumour)
+    found = split_into_folds(given, 3, folds, must_have="tumor")
+    tested = [name for fold in found for name, split in fold.items() if split == "test"]
+    assert len(tested) == len(set(tested))
+    assert (len(tested) == 24) == (folds >= min(5, with_tumour))
+    for fold in found:
+        assert fold.keys() == given.keys()
+        assert {fold[f"p{number:03d}"] for number in range(with_tumour)} == set(SPLITS)
+        sizes = Counter(fold.values())
+        assert abs(sizes["test"] - sizes["val"]) <= 1
+
+
+def test_few_folds_train_on_as_much_as_one_split_does():
+    sizes = [Counter(fold.values()) for fold in split_into_folds(patients(50, 20), 0, 2)]
+    assert sizes == [{"train": 30, "val": 10, "test": 10}] * 2
+
+
+def test_more_folds_than_patients_of_the_class_are_refused():
+    with pytest.raises(SplitError, match="--folds 4"):
+        split_into_folds(patients(20, 4), 0, 5, must_have="tumor")

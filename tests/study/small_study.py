@@ -10,7 +10,7 @@ from medimg_gan.classify import ClassifierConfig
 from medimg_gan.metrics.neighbours import CopyCheck
 from medimg_gan.study import ARMS, Split, StudyConfig, StudyData, planned_fits
 from medimg_gan.study.analysis import analyse
-from medimg_gan.study.fits import FitResult
+from medimg_gan.study.jobs import FitResult
 from medimg_gan.study.verdict import verdict
 
 MARK = 0.777

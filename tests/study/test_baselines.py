@@ -69,7 +69,5 @@ def test_the_command_and_the_library_compare_the_same_by_default():
 
 def test_imbalance_made_on_purpose_stands_first_among_the_caveats(data):
     thinned = replace(data, thinned=Thinned(1, 10, 4, 37))
-    said = caveats(
-        [thinned], TINY, analyse([data], TINY, [planted(data, TINY, NULL)]), CLEAN
-    )
+    said = caveats([thinned], TINY, analyse([data], TINY, [planted(data, TINY, NULL)]), CLEAN)
     assert "1 of 10 training patients keep these slices, 4 of 37" in said[0]

@@ -1,0 +1,106 @@
+"""What ``augment`` gives the study: the arrays of each fold, and a GAN that saw no other."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medimg_gan.data.prepare import SPLIT_FILE, Prepared, read_split
+from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
+from medimg_gan.modalities import MODALITIES
+from medimg_gan.study import Split, StudyData
+from medimg_gan.synthesis import Generator, load_run, weights_file
+
+if TYPE_CHECKING:
+    from medimg_gan.apps.augment import Config
+
+
+def study_data(config: Config, prepared: Prepared, gan: Path, device: str) -> StudyData:
+    """The arrays of one fold, with its GAN."""
+    generator = _fitting(load_run(gan, device), gan, config, prepared)
+    weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
+    splits = {}
+    for name in ("train", "val", "test"):
+        dataset = prepared.dataset(name)
+        splits[name] = Split(dataset.images(), dataset.labels, dataset.patients)
+    return StudyData(
+        **splits,
+        classes=prepared.classes,
+        minority=prepared.classes.index(config.minority_class),
+        synthesise=lambda count, label, seed: generator.sample_encoded(
+            count, prepared.classes[label], seed
+        ),
+        mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
+        patients_known=prepared.patients_known,
+        thinned=prepared.thinned,
+        source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
+    )
+
+
+def without_pictures(config: Config, prepared: Prepared) -> StudyData:
+    """The patients and labels of one fold, to plan by before there is a GAN; all slices black."""
+    splits = {}
+    for name in ("train", "val", "test"):
+        dataset = prepared.dataset(name)
+        shape = (len(dataset), 1, config.size, config.size)
+        black = np.broadcast_to(np.float32(-1), shape)  # takes no memory
+        splits[name] = Split(black, dataset.labels, dataset.patients)
+    return StudyData(
+        **splits,
+        classes=prepared.classes,
+        minority=prepared.classes.index(config.minority_class),
+        synthesise=lambda count, label, seed: np.zeros((0, 1, config.size, config.size)),
+        patients_known=prepared.patients_known,
+    )
+
+
+def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> Generator:
+    """The run's generator, if it makes what the study needs and never saw its test patients."""
+    if not isinstance(loaded, Generator):
+        raise RunError(f"{gan}: a translator, not a GAN from noise", fix="give a train-gan run")
+    if not loaded.recipe.conditional or config.minority_class not in loaded.classes:
+        raise LabelError(
+            f"{gan}: cannot make class {config.minority_class!r}",
+            observed=f"it makes: {', '.join(loaded.classes) or 'one kind of slice'}",
+            fix="train with --recipe cgan on the same labels, or leave --gan away",
+        )
+    modality = str(prepared.dataset("train").table["modality"].iloc[0])
+    if loaded.modality != modality:
+        raise ConfigError(f"{gan}: makes {loaded.modality} slices, the study has {modality}")
+    if loaded.recipe.spec.size != config.size:
+        raise ConfigError(
+            f"{gan}: makes slices of {loaded.recipe.spec.size} pixels, the study has {config.size}",
+            fix=f"--size {loaded.recipe.spec.size}",
+        )
+    if loaded.chain != config.transform:
+        raise ConfigError(
+            f"{gan}: its pictures were made by another transform than the study's",
+            observed=f"{loaded.chain} against {config.transform}",
+            fix="give the same --transform flags, or leave --gan away",
+        )
+    known = loaded.class_counts[loaded.classes.index(config.minority_class)]
+    kept = prepared.counts()["train"][config.minority_class]
+    if prepared.thinned and known > kept:
+        raise SplitError(
+            f"{gan}: knows {config.minority_class} slices that --keep-minority takes away",
+            observed=f"it learnt from {known}, the study keeps {kept}",
+            fix="leave --gan away, or give the gan folder of a study with the same share and seed",
+        )
+    split = read_split(gan / SPLIT_FILE)
+    seen = {patient for patient, part in split.items() if part == "train"}
+    chose = {patient for patient, part in split.items() if part == "val"}  # its best weights
+    foreign = seen - set(prepared.dataset("train").patients)
+    tested = chose & set(prepared.dataset("test").patients)
+    if foreign or tested:
+        raise SplitError(
+            f"{gan}: knows patients that this study holds out",
+            observed=f"{len(foreign)} of its {len(seen)} training patients are no training "
+            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
+            "patients here",
+            cause="another seed, other data or another project key gave another split",
+            fix="use the seed, --data and --cache of that run, or leave --gan away",
+        )
+    return loaded
