@@ -306,8 +306,10 @@ def save_split(rows: pd.DataFrame, path: Path) -> None:
         if path.read_text(encoding="utf-8") != text.getvalue():
             raise SplitError(
                 f"{path}: the data are not those with which this run began",
-                cause="files were added, removed, relabelled or changed in between",
-                fix="restore them, or begin again with --restart or another --run",
+                cause="files were added, removed, relabelled or changed in between, or the cache's "
+                "patient.key is another, so that every patient has another pseudonym",
+                fix="restore them or give that run's --cache, or begin again with --restart or "
+                "another --run",
             )
         return
     with written_aside(path) as aside:
