@@ -15,6 +15,7 @@ from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.conditions import learn_numbers
+from medimg_gan.data.copies import settle_copies
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.masks import Labelling
@@ -105,9 +106,13 @@ def prepare(
     rows, classes = cache.rows, ()
     if labelled:
         rows, classes = label_rows(cache.rows, index, config, must_have)
+    rows = settle_copies(
+        rows, cache.pictures, index, labelled=bool(classes), drop=config.drop_duplicates
+    )
     stratum = "label" if classes else "modality"
     rows["split"] = split_column(rows, stratum, seed, must_have)
     save_split(rows, folder / SPLIT_FILE)
+    cache.rows.loc[rows.index, "patient"] = rows["patient"]
     cache.rows[["label", "split"]] = rows[["label", "split"]].reindex(cache.rows.index).fillna("")
     known = all(scan.patient_known for scan in index.scans)
     numbers = learn_numbers(condition, index.scans, cache.rows, classes)
