@@ -21,7 +21,7 @@ from medimg_gan.apps.common import (
     say_if_embedded,
 )
 from medimg_gan.console import say
-from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
+from medimg_gan.errors import ConfigError, LabelError, RunError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -159,6 +159,7 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
 
 
 def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: Path) -> StudyData:
+    from medimg_gan.data.prepare import SPLIT_FILE, read_split
     from medimg_gan.modalities import MODALITIES
     from medimg_gan.study import Split, StudyData
     from medimg_gan.synthesis import weights_file
@@ -180,12 +181,12 @@ def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: P
         mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
+        generator_split=read_split(gan / SPLIT_FILE),
     )
 
 
 def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> Generator:
-    """The run's generator, if it makes what the study needs and never saw its test patients."""
-    from medimg_gan.data.prepare import SPLIT_FILE, read_split
+    """The run's generator, if it makes what the study needs."""
     from medimg_gan.synthesis import Generator
 
     if not isinstance(loaded, Generator):
@@ -209,20 +210,6 @@ def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> G
             f"{gan}: its pictures were made by another transform than the study's",
             observed=f"{loaded.chain} against {config.transform}",
             fix="give the same --transform flags, or leave --gan away",
-        )
-    split = read_split(gan / SPLIT_FILE)
-    seen = {patient for patient, part in split.items() if part == "train"}
-    chose = {patient for patient, part in split.items() if part == "val"}  # its best weights
-    foreign = seen - set(prepared.dataset("train").patients)
-    tested = chose & set(prepared.dataset("test").patients)
-    if foreign or tested:
-        raise SplitError(
-            f"{gan}: knows patients that this study holds out",
-            observed=f"{len(foreign)} of its {len(seen)} training patients are no training "
-            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
-            "patients here",
-            cause="another seed, other data or another project key gave another split",
-            fix="use the seed, --data and --cache of that run, or leave --gan away",
         )
     return loaded
 

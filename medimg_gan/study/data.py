@@ -12,7 +12,7 @@ from medimg_gan.classify import ClassifierConfig
 from medimg_gan.errors import DataError, LabelError, SplitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from medimg_gan.types import FloatArray, IntArray
 
@@ -59,6 +59,8 @@ class StudyData:
         patients_known: False if ``patients`` are stand-ins (one per slice).
         source: What made the synthetic slices (run and checkpoint); another source makes cached
             classifiers be trained again.
+        generator_split: Patient -> split of the generator's own training, if there was one;
+            ``leakage.check_leakage`` holds it against this split.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -75,6 +77,7 @@ class StudyData:
     mirror: bool = False
     patients_known: bool = True
     source: str = ""
+    generator_split: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         _check_labels(self)
@@ -122,6 +125,7 @@ class StudyConfig:
         specificity: Operating point of the minority sensitivity.
         resamples: Bootstrap draws.
         classifier: The same for every arm.
+        features: In which fidelity is measured; see ``metrics.features.build_extractor``.
     """
 
     arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
@@ -131,6 +135,7 @@ class StudyConfig:
     specificity: float = 0.9
     resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    features: str = "efficientnet-lite0"
 
 
 def _check_labels(data: StudyData) -> None:

@@ -15,6 +15,7 @@ from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fits import run_fits
+from medimg_gan.study.leakage import check_leakage
 from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
 
@@ -61,7 +62,9 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
     Raises:
         ConfigError: If arms or ratios leave nothing to compare.
         DataError: If the synthetic slices do not fit the real ones.
+        SplitError: If anything held out is in what is learnt from; see ``leakage``.
     """
+    leakage = check_leakage(data, config)  # refuses before anything is trained
     results = run_fits(data, config, folder)
     analysis = analyse(data, config, results)
     decision = analysis.decision
@@ -71,7 +74,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "schema_version": 2,
         "verdict": sentence,
         "outcome": outcome,
-        "caveats": caveats(data, config, analysis, copies),
+        "caveats": caveats(data, config, analysis, copies) + leakage.warnings,
         "minority": data.minority_name,
         "classes": list(data.classes),
         "primary_metric": PRIMARY,
@@ -86,6 +89,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "p_holm": decision.adjusted_p,
         "smallest_visible_difference": decision.visible,
         "exchange": exchange(data, config, results),
+        "leakage": leakage.table,
         "counts": {name: _counts(split, data) for name, split in data.splits.items()},
         "patients_known": data.patients_known,
         "copy_check": asdict(copies),
@@ -94,7 +98,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "config": as_dict(config),
         "environment": environment(),
     }
-    return StudyResult(report, pictures)
+    return StudyResult(report, pictures | leakage.pictures)
 
 
 def _look(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], CopyCheck]:
