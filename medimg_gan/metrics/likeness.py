@@ -1,7 +1,7 @@
 """Is a slice the copy of another? Exact copies by hash, altered ones by what survives alteration.
 
 The lowest 16 x 16 frequencies of a slice's cosine transform, without the mean and at unit length,
-do not change with brightness and contrast, and little with compression and resizing. Their signs
+do not change with brightness and contrast, and little with compression. Their signs
 are the perceptual hash (pHash, Zauner 2010, with 255 bits where the original has 64: at 64 bits
 heads of different patients are as near as recompressed copies).
 """
@@ -111,9 +111,8 @@ def limit_of_copies(control: FloatArray) -> float:
     ``control`` are distances of training slices to the nearest slice of another training patient:
     what a new patient's slice would show. The limit is half of what a tenth of them fall below. A
     quantile is no smallest value, which a single copy among the training slices would spoil; and
-    half of it lies in the gap that real heads leave: at 64 pixels recompressed, darkened and bent
-    copies differed in 0 to 12 bits, slices of different patients in 34 or more, where the limit is
-    23 to 29.
+    half of it lies in the gap that heads leave: at 64 pixels recompressed and darkened copies
+    differ in up to 12 bits of the hash, slices of different patients in 34 or more.
 
     Args:
         control: (N,); values that are not finite are left out.

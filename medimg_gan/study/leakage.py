@@ -60,9 +60,10 @@ def check_leakage(data: StudyData, config: StudyConfig) -> Leakage:
     _refuse(table)
     table += _generator(data)
     pairs: Pairs = []
-    table += by_outline(seen, pairs)
+    control, _ = seen["train"].nearest_bits(seen["train"], apart=True)
+    table += by_outline(seen, control, pairs)
     table += by_features(seen, config, pairs)
-    table += _synthetic(data, config, seen)
+    table += _synthetic(data, config, seen, control)
     table.append(_statistics(data.train))
     return Leakage(table, _in_words(table), _side_by_side(pairs))
 
@@ -161,11 +162,12 @@ def _generator(data: StudyData) -> list[Entry]:
     ]  # fmt: skip
 
 
-def _synthetic(data: StudyData, config: StudyConfig, seen: dict[str, Compared]) -> list[Entry]:
+def _synthetic(
+    data: StudyData, config: StudyConfig, seen: dict[str, Compared], control: FloatArray
+) -> list[Entry]:
     images = synthesise_checked(data, MADE, data.minority, config.seed)
     numbers = np.arange(len(images))
     made = Compared.of(images, np.full(len(images), data.minority), numbers)
-    control, _ = seen["train"].nearest_bits(seen["train"], apart=True)
     limit = limit_of_copies(control)
     entries = []
     for name in ("val", "test"):

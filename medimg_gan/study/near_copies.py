@@ -1,8 +1,8 @@
 """Slices of one split that are too like slices of another, whoever they are said to show.
 
 The limit is set by the training patients: how near slices of different patients come to each other
-(:func:`medimg_gan.metrics.likeness.limit_of_copies`). Outlines, flipped or not, find slices that
-were compressed again, made brighter or resized; features also find slices that were shifted.
+(:func:`medimg_gan.metrics.likeness.limit_of_copies`). Outlines find slices that
+were compressed again, made brighter or mirrored; features also find slices that were shifted.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Compared:
         groups = (self.patients, np.tile(other.patients, 2)) if apart else (None, None)
         both = np.concatenate([other.bits, other.flipped])
         distances, found = nearest_apart(self.bits, both, *groups)
-        return distances**2 / 4, found % len(other.bits)
+        # Whole numbers, rounding apart; inf stays.
+        return np.rint(distances**2 / 4), found % max(1, len(other.bits))
 
 
 def line(check: str, what: str, found: int, looked_at: int, detail: str, bad: str) -> Entry:
@@ -83,9 +84,11 @@ def line(check: str, what: str, found: int, looked_at: int, detail: str, bad: st
     }
 
 
-def by_outline(seen: dict[str, Compared], pairs: Pairs) -> list[Entry]:
-    """Perceptual hashes between all splits; what is too near is added to ``pairs``."""
-    control, _ = seen["train"].nearest_bits(seen["train"], apart=True)
+def by_outline(seen: dict[str, Compared], control: FloatArray, pairs: Pairs) -> list[Entry]:
+    """Perceptual hashes between all splits; what is too near is added to ``pairs``.
+
+    ``control`` are bits between each training slice and the nearest of another training patient.
+    """
     entries = []
     for one, other in APART:
         held, sources = seen[other], seen[one]
@@ -108,7 +111,8 @@ def by_outline(seen: dict[str, Compared], pairs: Pairs) -> list[Entry]:
 def by_features(seen: dict[str, Compared], config: StudyConfig, pairs: Pairs) -> list[Entry]:
     """Features of the pairs whose outlines are nearest, against those of training patients."""
     train = seen["train"]
-    extractor = build_extractor(config.features, train.images, config.classifier.device)
+    device = config.classifier.device.replace("auto", "cpu")  # so few images need no GPU
+    extractor = build_extractor(config.features, train.images, device)
 
     def apart(one: FloatArray, other: FloatArray) -> FloatArray:
         return np.linalg.norm(extractor(one) - extractor(other), axis=1)
