@@ -15,6 +15,7 @@ from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.cache import SliceCache, build_cache
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.conditions import learn_numbers
+from medimg_gan.data.copies import settle_copies
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.masks import Labelling
@@ -146,6 +147,7 @@ class Labelled:
         """The slices with the split of each, and what is learnt from training patients alone."""
         rows = self.cache.rows.copy()
         named, thinned = thinning.of(self.rows.assign(split=split))
+        rows.loc[self.rows.index, "patient"] = self.rows["patient"]  # copies join their patients
         rows[["label", "split"]] = named[["label", "split"]].reindex(rows.index).fillna("")
         known = all(scan.patient_known for scan in self.index.scans)
         numbers = learn_numbers(condition, self.index.scans, rows, self.classes)
@@ -169,6 +171,9 @@ def read_labelled(
     rows, classes = cache.rows, ()
     if labelled:
         rows, classes = label_rows(cache.rows, index, config, must_have)
+    rows = settle_copies(
+        rows, cache.pictures, index, labelled=bool(classes), drop=config.drop_duplicates
+    )
     return Labelled(cache, index, rows, classes)
 
 

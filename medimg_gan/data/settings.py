@@ -64,6 +64,10 @@ class DataConfig:
     )
     """Values of Philips MR series that dcm2niix reads (time series, mixed multi-frame): comparable
     between scans (precise) or as the console displays them (display)."""
+    drop_duplicates: bool = False
+    """Keep each picture once (of exact copies that of the given test split, then val, then train),
+    and none whose copies differ in label. Without it copies stay in one split, and a given split
+    that has them in two is refused."""
     cache: Path = Path("runs/cache")
     """Where decoded slices are kept between runs."""
     workers: int = 2

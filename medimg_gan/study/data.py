@@ -12,7 +12,7 @@ from medimg_gan.classify import ClassifierConfig
 from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from medimg_gan.data.thinning import Thinned
     from medimg_gan.types import FloatArray, IntArray
@@ -61,6 +61,8 @@ class StudyData:
         source: What made the synthetic slices (run and checkpoint); another source makes cached
             classifiers be trained again.
         thinned: What was taken from ``train`` to make the minority rarer on purpose.
+        generator_split: Patient -> split of the generator's own training, if there was one;
+            ``leakage.check_leakage`` holds it against this split.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -78,6 +80,7 @@ class StudyData:
     patients_known: bool = True
     source: str = ""
     thinned: Thinned | None = None
+    generator_split: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         _check_labels(self)

@@ -20,6 +20,7 @@ from medimg_gan.study.data import StudyData, check_folds
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.fits import run_fits
+from medimg_gan.study.leakage import check_leakage, pooled
 from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
 
@@ -83,11 +84,13 @@ def run_study(
     Raises:
         ConfigError: If arms or ratios leave nothing to compare.
         DataError: If the synthetic slices do not fit the real ones.
-        SplitError: If a patient is tested in two folds.
+        SplitError: If a patient is tested in two folds, or anything held out is in what is
+                learnt from; see ``leakage``.
     """
     folds = [data] if isinstance(data, StudyData) else list(data)
     check_folds(folds)
     first = folds[0]
+    leakages = [check_leakage(data, config) for data in folds]  # before anything is trained
     results = run_fits(folds, config, folder, trainers)
     analysis = analyse(folds, config, results)
     decision = analysis.decision
@@ -98,7 +101,10 @@ def run_study(
         "schema_version": 3,
         "verdict": sentence,
         "outcome": outcome,
-        "caveats": caveats(folds, config, analysis, copies),
+        "caveats": [
+            *caveats(folds, config, analysis, copies),
+            *dict.fromkeys(said for leakage in leakages for said in leakage.warnings),
+        ],
         "minority": first.minority_name,
         "classes": list(first.classes),
         "folds": len(folds),
@@ -125,6 +131,7 @@ def run_study(
         ),
         "exchange": exchange(folds, config, results),
         "fidelity": fidelity(folds, config),
+        "leakage": pooled(leakage.table for leakage in leakages),
         "counts": _counts(folds),
         "patients_known": first.patients_known,
         "copy_check": asdict(copies),
@@ -133,7 +140,7 @@ def run_study(
         "config": as_dict(config),
         "environment": environment(),
     }
-    return StudyResult(report, pictures)
+    return StudyResult(report, pictures | leakages[0].pictures)
 
 
 def _look(

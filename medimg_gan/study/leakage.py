@@ -1,0 +1,209 @@
+"""Does anything of the test patients reach what is learnt or chosen? It is looked for, and told.
+
+Exact copies across splits are refused. What is merely alike is held against what is
+usual between different patients (``near_copies``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medimg_gan.errors import SplitError
+from medimg_gan.metrics.likeness import limit_of_copies
+from medimg_gan.study.arms import synthesise_checked
+from medimg_gan.study.near_copies import APART, Compared, by_features, by_outline, line
+
+if TYPE_CHECKING:
+    from medimg_gan.study.data import Split, StudyConfig, StudyData
+    from medimg_gan.study.near_copies import Entry, Pairs
+    from medimg_gan.types import FloatArray
+
+OUTCOMES = ("clean", "warning", "refused")
+MADE = 256
+"""Synthetic slices held against the held-out ones."""
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What was found.
+
+    Attributes:
+        table: An entry a check: ``check``, ``what``, ``found``, ``looked_at``, ``outcome``
+            (clean, warning) and ``detail``; counts only, no names.
+        warnings: A sentence for each kind of finding, for the caveats.
+        pictures: Title -> (n, 1, H, W): suspicious slices, and what each is like.
+    """
+
+    table: list[Entry]
+    warnings: list[str] = field(default_factory=list)
+    pictures: dict[str, FloatArray] = field(default_factory=dict)
+
+
+def check_leakage(data: StudyData, config: StudyConfig) -> Leakage:
+    """Look for test (and validation) patients in what is learnt or chosen, before anything is.
+
+    Raises:
+        SplitError: If splits share exact copies, or the generator knows held-out patients.
+    """
+    seen = {
+        name: Compared.of(split.images, split.labels, split.patients)
+        for name, split in data.splits.items()
+    }
+    table = [_patients(data, *names) for names in APART]
+    table += [_exact(seen, *names) for names in APART]
+    table.append(_labels(seen.values()))
+    _refuse(table)
+    table += _generator(data)
+    pairs: Pairs = []
+    control, _ = seen["train"].nearest_bits(seen["train"], apart=True)
+    table += by_outline(seen, control, pairs)
+    table += by_features(seen, config, pairs)
+    table += _synthetic(data, config, seen, control)
+    table.append(_statistics(data.train))
+    return Leakage(table, _in_words(table), _side_by_side(pairs))
+
+
+def pooled(tables: Iterable[list[Entry]]) -> list[Entry]:
+    """One table of those of several folds: counts add up, and the worst outcome counts."""
+    found: dict[tuple[str, str], Entry] = {}
+    for entry in (entry for table in tables for entry in table):
+        name = (entry["check"], entry["what"])
+        same = found.setdefault(name, {**entry, "found": 0, "looked_at": 0})
+        if OUTCOMES.index(entry["outcome"]) > OUTCOMES.index(same["outcome"]):
+            same.update(outcome=entry["outcome"], detail=entry["detail"])
+        for count in ("found", "looked_at"):
+            same[count] += entry[count]
+    return list(found.values())
+
+
+def _patients(data: StudyData, one: str, other: str) -> Entry:
+    names = [set(data.splits[name].patients.tolist()) for name in (one, other)]
+    entry = line(
+        "same patient", f"{one} and {other}", len(names[0] & names[1]), len(names[0] | names[1]),
+        "Pseudonyms in both.", "refused",
+    )  # fmt: skip
+    if not data.patients_known:
+        detail = (
+            "Nothing names the patients: slices of one may stand in both, and no check can tell."
+        )
+        return {**entry, "outcome": "warning", "detail": detail}
+    return entry
+
+
+def _exact(seen: dict[str, Compared], one: str, other: str) -> Entry:
+    sources, held = seen[one], seen[other]
+    found = np.isin(held.content, sources.content).sum()
+    detail = f"Equal pixels; {held.blank + sources.blank} blank slices are passed over."
+    return line(
+        "exact copies", f"{other} slices in {one}", found, len(held.content), detail, "refused"
+    )
+
+
+def _labels(splits: Iterable[Compared]) -> Entry:
+    labels_of: dict[str, set[int]] = {}
+    contents = []
+    for split in splits:
+        contents += split.content.tolist()
+        for content, label in zip(split.content.tolist(), split.labels.tolist(), strict=True):
+            labels_of.setdefault(content, set()).add(label)
+    found = sum(len(labels_of[content]) > 1 for content in contents)
+    detail = "Slices with equal pixels and another label."
+    return line("labels of copies", "all splits", found, len(contents), detail, "warning")
+
+
+def _refuse(table: list[Entry]) -> None:
+    shared = [e for e in table if e["outcome"] == "refused" and e["check"] == "exact copies"]
+    if shared:
+        raise SplitError(
+            "study: the same slices stand in two splits",
+            observed="; ".join(f"{e['found']} of {e['looked_at']} {e['what']}" for e in shared),
+            cause="files were copied between folders, or one patient bears two names",
+            fix="keep each slice once (--drop-duplicates), or its copies in one split",
+        )
+
+
+def _generator(data: StudyData) -> list[Entry]:
+    """The generator's own split against the study's.
+
+    Raises:
+        SplitError: If it learnt from, or its weights were chosen on, patients held out here.
+    """
+    if data.generator_split is None:
+        return []
+    learnt, chose = (
+        {patient for patient, part in data.generator_split.items() if part == name}
+        for name in ("train", "val")
+    )
+    foreign = learnt - set(data.train.patients.tolist())
+    tested = chose & set(data.test.patients.tolist())
+    if foreign or tested:
+        raise SplitError(
+            f"{data.source}: knows patients that this study holds out",
+            observed=f"{len(foreign)} of its {len(learnt)} training patients are no training "
+            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
+            "patients here",
+            cause="another seed, other data or another project key gave another split",
+            fix="use the seed, --data and --cache of that run, or leave --gan away",
+        )
+    return [
+        line(
+            "generator", "its training patients held out here", 0, len(learnt),
+            "By its own split file.", "refused",
+        ),
+        line(
+            "generator", "its validation patients in test", 0, len(chose),
+            "They chose its weights.", "refused",
+        ),
+    ]  # fmt: skip
+
+
+def _synthetic(
+    data: StudyData, config: StudyConfig, seen: dict[str, Compared], control: FloatArray
+) -> list[Entry]:
+    images = synthesise_checked(data, MADE, data.minority, config.seed)
+    numbers = np.arange(len(images))
+    made = Compared.of(images, np.full(len(images), data.minority), numbers)
+    limit = limit_of_copies(control)
+    entries = []
+    for name in ("val", "test"):
+        found = 0
+        if len(made.bits):
+            found = int((made.nearest_bits(seen[name])[0] < limit).sum())
+        detail = f"Perceptual hash: fewer than {limit:.0f} bits from a slice no generator may know."
+        what = f"synthetic slices in {name}"
+        entries.append(line("synthetic copies", what, found, len(made.bits), detail, "warning"))
+    return entries
+
+
+def _statistics(train: Split) -> Entry:
+    detail = (
+        "By construction, not measured: slices are scaled each by their own volume, and what is "
+        "learnt over patients (standard histogram, conditions) from training patients alone."
+    )
+    patients = len(np.unique(train.patients))
+    return line(
+        "statistics", "held-out patients in intensity statistics", 0, patients, detail, "refused"
+    )
+
+
+def _in_words(table: list[Entry]) -> list[str]:
+    said = []
+    for entry in table:
+        if entry["found"] and entry["outcome"] == "warning":
+            said.append(
+                f"Leakage: {entry['found']} of {entry['looked_at']} {entry['what']}, "
+                f"{entry['check']}. {entry['detail']}"
+            )
+    return said
+
+
+def _side_by_side(pairs: Pairs) -> dict[str, FloatArray]:
+    if not pairs:
+        return {}
+    held, sources = (np.stack(images) for images in zip(*pairs[:SHOWN], strict=True))
+    return {"Near copies: held-out slices": held, "What each is like in another split": sources}
