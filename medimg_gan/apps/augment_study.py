@@ -14,6 +14,7 @@ from medimg_gan.apps.common import Budget, alarms_of, with_embedded_data
 from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.training import fit_gan, once, open_run_once
 from medimg_gan.classify import ClassifierConfig
+from medimg_gan.console import say
 from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.folds import prepare_folds
 from medimg_gan.data.prepare import SPLIT_FILE, Prepared, prepare, save_split
@@ -83,7 +84,9 @@ def train_gans(
         minutes: Budget of each; None where steps bound them.
     """
     places = [fold_folder(folder, fold, len(prepared)) / "gan" for fold in range(len(prepared))]
-    for place, data in zip(places, prepared, strict=True):
+    for fold, (place, data) in enumerate(zip(places, prepared, strict=True), start=1):
+        if len(places) > 1:
+            say(f"fold {fold} of {len(places)}: its GAN")
         run = open_run_once(fabric, config, "train-gan", place, restart=False)
         if not run.finished:
             if fabric.is_global_zero:
