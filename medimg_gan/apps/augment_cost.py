@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from medimg_gan import runs
-from medimg_gan.apps.augment_data import without_pictures
+from medimg_gan.apps.augment_data import gan_folders, without_pictures
 from medimg_gan.apps.common import minutes_left
 from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.training import network_for, stream_for
@@ -107,13 +107,17 @@ def plan_gans(
     """
     folds = [without_pictures(config, one) for one in prepared]
     classifiers = sum(map(len, planned_in_all(folds, settings)))
+    places = gan_folders(folder, len(folds))
+    gans = told_by_first(fabric, lambda: sum(not _finished(place) for place in places))
+    if not gans:
+        return None
     if config.minutes is None and (config.steps or 0) < WORTH_TIMING:
         return None
     gan_step = seconds_per_gan_step(fabric, config, prepared[0])
 
     def plan() -> float | None:
         beside = max(fabric.world_size, min(config.source.workers, usable_cores()))
-        work = _work(folds, settings, len(folds), classifiers, gan_step, beside, Trainers())
+        work = _work(folds, settings, gans, classifiers, gan_step, beside, Trainers())
         if config.minutes is None:
             _say_steps(config, work)
             return None
@@ -121,6 +125,8 @@ def plan_gans(
         if "gan_minutes" not in kept:
             kept["gan_minutes"] = _share_out(config, work)
             runs.write_json(folder / BUDGET, kept)
+        else:
+            say(f"cost: {_gans(work)} to finish, {kept['gan_minutes']:.1f} min each as planned")
         return kept["gan_minutes"]
 
     return told_by_first(fabric, plan)
@@ -236,6 +242,11 @@ def _gans(work: Work) -> str:
 
 def _beside(work: Work) -> str:
     return f", {work.beside} at a time" if work.beside > 1 else ""
+
+
+def _finished(gan: Path) -> bool:
+    path = gan / runs.MANIFEST
+    return path.exists() and bool(runs.read_json(path).get("finished"))
 
 
 def _read(folder: Path) -> dict[str, Any]:

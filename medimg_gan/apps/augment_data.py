@@ -11,11 +11,16 @@ import numpy as np
 from medimg_gan.data.prepare import SPLIT_FILE, Prepared, read_split
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
 from medimg_gan.modalities import MODALITIES
-from medimg_gan.study import Split, StudyData
+from medimg_gan.study import Split, StudyData, fold_folder
 from medimg_gan.synthesis import Generator, load_run, weights_file
 
 if TYPE_CHECKING:
     from medimg_gan.apps.augment import Config
+
+
+def gan_folders(folder: Path, folds: int) -> list[Path]:
+    """Where the GAN of each fold trains."""
+    return [fold_folder(folder, fold, folds) / "gan" for fold in range(folds)]
 
 
 def study_data(config: Config, prepared: Prepared, gan: Path, device: str) -> StudyData:

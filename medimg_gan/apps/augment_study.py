@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medimg_gan.apps.augment_cost import choose_classifier_steps
-from medimg_gan.apps.augment_data import study_data
+from medimg_gan.apps.augment_data import gan_folders, study_data
 from medimg_gan.apps.common import Budget, alarms_of, with_embedded_data
 from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.training import fit_gan, once, open_run_once
 from medimg_gan.classify import ClassifierConfig
+from medimg_gan.console import say
 from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.folds import prepare_folds
 from medimg_gan.data.prepare import SPLIT_FILE, Prepared, prepare, save_split
 from medimg_gan.report import write_report
 from medimg_gan.report.board import write_board
-from medimg_gan.study import StudyConfig, Trainers, fold_folder, run_study
+from medimg_gan.study import StudyConfig, Trainers, run_study
 from medimg_gan.study.fits import missing_fits, train_share
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ def train_gans(
         folder: Of the study.
         minutes: Budget of each; None where steps bound them.
     """
-    places = [fold_folder(folder, fold, len(prepared)) / "gan" for fold in range(len(prepared))]
-    for place, data in zip(places, prepared, strict=True):
+    places = gan_folders(folder, len(prepared))
+    for fold, (place, data) in enumerate(zip(places, prepared, strict=True), start=1):
         run = open_run_once(fabric, config, "train-gan", place, restart=False)
         if not run.finished:
+            if len(places) > 1:
+                say(f"fold {fold} of {len(places)}: its GAN")
             if fabric.is_global_zero:
                 save_split(data.cache.rows, place / SPLIT_FILE)
             budget = Budget(config.steps if minutes is None else None, minutes)

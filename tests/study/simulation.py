@@ -43,6 +43,7 @@ class Design:
         own_spread: Of what one training finds in one patient.
         effect: Added to the minority's lift in the first arm with synthetic slices.
         everywhere: Whether it is added in all of them.
+        folds: Parts that the patients are dealt into, each with classifiers and choices of its own.
     """
 
     minority: int = 20
@@ -58,15 +59,28 @@ class Design:
     own_spread: float = 0.5
     effect: float = 0.0
     everywhere: bool = False
+    folds: int = 1
+
+    @property
+    def fold(self) -> Design:
+        """What one fold validates on and tests."""
+        return replace(
+            self, minority=self.minority // self.folds, others=self.others // self.folds, folds=1
+        )
 
     @property
     def positive(self) -> np.ndarray:
         """(N,) 1 for slices of the minority."""
+        if self.folds > 1:
+            return np.tile(self.fold.positive, self.folds)
         return np.repeat([1, 0], [self.minority * self.slices, self.others * self.slices])
 
     @property
     def patients(self) -> np.ndarray:
         """(N,) the patient of each slice."""
+        if self.folds > 1:
+            each = self.fold.minority + self.fold.others
+            return np.concatenate([self.fold.patients + each * fold for fold in range(self.folds)])
         return np.repeat(np.arange(self.minority + self.others), self.slices)
 
     def arms(self) -> list[tuple[str, float, float]]:
@@ -80,8 +94,12 @@ class Design:
         return plain + mixed
 
 
-def simulate(design: Design, generator: np.random.Generator) -> list[Row]:
-    """The rows of one study."""
+def simulate(design: Design, generator: np.random.Generator) -> list[list[Row]]:
+    """The rows of one study, fold by fold."""
+    return [_simulate_fold(design.fold, generator) for _ in range(design.folds)]
+
+
+def _simulate_fold(design: Design, generator: np.random.Generator) -> list[Row]:
     arms, positive, patients = design.arms(), design.positive, design.patients
     effects = np.array([effect for _, _, effect in arms])[:, None]
     shape = (len(arms), design.seeds)
@@ -132,12 +150,12 @@ def rates(design: Design, studies: int, resamples: int = 1000, seed: int = 0) ->
     )
     found, claims, old = [], [], 0
     for _ in range(studies):
-        rows = simulate(design, generator)
-        decision = decide([rows], draws)
+        by_fold = simulate(design, generator)
+        decision = decide(by_fold, draws)
         claims.append(
             outcome_of(decision.difference, decision.adjusted_p, design.minority, design.seeds)
         )
-        old += percentile_claim(decision, draws)
+        old += percentile_claim(decision, by_fold, draws)
         found.append(
             (decision.difference.mean, decision.difference.standard_error, decision.visible)
         )
@@ -153,11 +171,11 @@ def rates(design: Design, studies: int, resamples: int = 1000, seed: int = 0) ->
     )
 
 
-def percentile_claim(decision: Decision, draws: Resamples) -> bool:
+def percentile_claim(decision: Decision, by_fold: list[list[Row]], draws: Resamples) -> bool:
     """What the percentile interval over patients and seeds, uncorrected, would have claimed."""
     score = {PRIMARY: METRICS[PRIMARY].score}
     one, two = (
-        over_seeds(replicates(score, choice.row.test, draws)[PRIMARY], draws)
+        over_seeds(replicates(score, choice.test(by_fold), draws)[PRIMARY], draws)
         for choice in (decision.candidate, decision.reference)
     )
     return interval(0.0, one - two).low > 0
@@ -174,6 +192,10 @@ NULLS = {
     "1 arm, 3 seeds that differ much": replace(ONE_ARM, seeds=3, **SEEDS_DIFFER),
     "1 arm, 2 seeds": replace(ONE_ARM, seeds=2),
     "1 arm, 8 patients": replace(ONE_ARM, minority=8, others=12),
+    "5 folds, 4 baselines, 2 arms x 2 ratios": Design(folds=5),
+    "5 folds, 1 arm x 5 ratios, seeds that differ much": replace(
+        ONE_ARM, ratios=FIVE, folds=5, **SEEDS_DIFFER
+    ),
     "1 arm, only patients' own luck": replace(ONE_ARM, seed_spread=0.0, own_spread=1.0),
 }
 PLANTED = replace(ONE_ARM, effect=0.97)
@@ -184,6 +206,7 @@ DESIGNS = {
     "planted: 1 of 2 arms": replace(
         PLANTED, synthetic=("synthetic", "synthetic-classical"), effect=1.1
     ),
+    "planted: 5 folds, 1 arm": replace(PLANTED, folds=5),
     "planted: 1 arm, 40 patients": replace(PLANTED, minority=40, others=40, effect=0.8),
 }
 
@@ -194,13 +217,13 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     options = parser.parse_args()
     print(
-        f"{'design':42}{'helped':>8}{'hurt':>8}{'percentile':>12}{'mean':>8}{'sd':>8}{'se':>8}{'mde':>8}"
+        f"{'design':52}{'helped':>8}{'hurt':>8}{'percentile':>12}{'mean':>8}{'sd':>8}{'se':>8}{'mde':>8}"
     )
     for name, design in DESIGNS.items():
         begin = time.perf_counter()
         found = rates(design, options.studies, options.resamples)
         print(
-            f"{name:42}{found.helped:8.3f}{found.hurt:8.3f}{found.by_percentiles:12.3f}"
+            f"{name:52}{found.helped:8.3f}{found.hurt:8.3f}{found.by_percentiles:12.3f}"
             f"{found.difference:8.3f}{found.spread:8.3f}{found.standard_error:8.3f}{found.detectable:8.3f}"
             f"  ({1000 * (time.perf_counter() - begin) / options.studies:.0f} ms a study)",
             flush=True,
