@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_networks import cycle_error
@@ -13,6 +14,8 @@ from medimg_gan.evaluation.translation_page import Evaluation, in_words, write
 from medimg_gan.evaluation.translation_pictures import Shown, as_pixels, draw
 from medimg_gan.imaging import Volume
 from medimg_gan.imaging.phantom import phantom_patient
+from medimg_gan.metrics.lesions import invented, lesions_of
+from medimg_gan.metrics.paired import tissues
 from medimg_gan.metrics.statistics import mean_of_patients
 from medimg_gan.modalities import Scale
 from medimg_gan.recipes import Spec, TranslationRecipe
@@ -90,6 +93,45 @@ def test_lesions_of_twins_are_counted(head):
               (true.as_dict(), faulty.as_dict())]  # fmt: skip
     assert counts == [(1.0, 0.0), (0.0, 1.0)]
     assert true.as_dict()["median_contrast_ratio"] == pytest.approx(1)
+
+
+def faults(truth, spacing, tissue):
+    """What translations do to a truth without inventing anything."""
+    middle = np.median(truth[tissue])
+    louder, fainter = (middle + gain * (truth - middle) for gain in (1.4, 0.7))
+    moved = [2 / spacing[0], -1.5 / spacing[1], 1.5 / spacing[2]]
+    return {
+        "moved": ndimage.shift(truth, moved, order=1, mode="nearest"),
+        "louder": louder,
+        "fainter": fainter,
+        "blurred": ndimage.gaussian_filter(truth, (1, 1, 0)),
+        "more blurred": ndimage.gaussian_filter(truth, (2, 2, 0)),
+        "blurred, moved and louder": ndimage.shift(
+            ndimage.gaussian_filter(louder, (1, 1, 0)), moved, order=1, mode="nearest"
+        ),
+    }
+
+
+def test_blur_shift_and_contrast_invent_nothing_and_hide_no_lesion():
+    """Heads of another seed than those by which the constants were set."""
+    spacing = (2.0, 2.5, 5.0)
+    ill, well = (phantom_patient(7, 3, (96, 96, 26), tumour=tumour) for tumour in (True, False))
+    truth = well.ct.array.astype(np.float64)
+    body, mask = translation.body_of(well.ct, "ct"), ill.mask.array > 0.5
+    kinds = tissues(truth, body)
+    tissue = kinds["soft"] | kinds["fat"]
+    of_the_ill = tissues(ill.ct.array, translation.body_of(ill.ct, "ct"))
+    where = of_the_ill["soft"] | of_the_ill["fat"]
+    made = faults(truth, spacing, tissue)
+    assert {name: invented(one, truth, tissue, spacing, 4.0) for name, one in made.items()} == (
+        dict.fromkeys(made, [])
+    )
+    # The same faults of the twin with a tumour show one more thing: the tumour.
+    for name, one in faults(ill.ct.array.astype(np.float64), spacing, where).items():
+        if name != "more blurred":
+            assert invented(one, truth, tissue, spacing, 4.0), name
+            (lesion,) = lesions_of(one, ill.ct.array, mask, where, spacing)
+            assert lesion.kept, name
 
 
 def test_the_page_stands_alone_and_the_figures_are_plain(head, tmp_path):
