@@ -112,10 +112,10 @@ def faults(truth, spacing, tissue):
     }
 
 
-def test_blur_shift_and_contrast_invent_nothing_and_hide_no_lesion():
+def test_blur_shift_and_contrast_invent_nothing_and_hide_no_tumour():
     """Heads of another seed than those by which the constants were set."""
-    spacing = (2.0, 2.5, 5.0)
-    ill, well = (phantom_patient(7, 3, (96, 96, 26), tumour=tumour) for tumour in (True, False))
+    spacing = (3.0, 3.0, 5.0)
+    ill, well = (phantom_patient(7, 3, (64, 80, 26), tumour=tumour) for tumour in (True, False))
     truth = well.ct.array.astype(np.float64)
     body, mask = translation.body_of(well.ct, "ct"), ill.mask.array > 0.5
     kinds = tissues(truth, body)
@@ -126,12 +126,12 @@ def test_blur_shift_and_contrast_invent_nothing_and_hide_no_lesion():
     assert {name: invented(one, truth, tissue, spacing, 4.0) for name, one in made.items()} == (
         dict.fromkeys(made, [])
     )
-    # The same faults of the twin with a tumour show one more thing: the tumour.
-    for name, one in faults(ill.ct.array.astype(np.float64), spacing, where).items():
-        if name != "more blurred":
-            assert invented(one, truth, tissue, spacing, 4.0), name
-            (lesion,) = lesions_of(one, ill.ct.array, mask, where, spacing)
-            assert lesion.kept, name
+    # The twin with a tumour shows one more thing, unless it pales below what can be seen.
+    made = faults(ill.ct.array.astype(np.float64), spacing, where)
+    for name in ("moved", "blurred", "louder"):
+        (lesion,) = lesions_of(made[name], ill.ct.array, mask, where, spacing)
+        assert lesion.kept, name
+        assert invented(made[name], truth, tissue, spacing, 4.0), name
 
 
 def test_the_page_stands_alone_and_the_figures_are_plain(head, tmp_path):
