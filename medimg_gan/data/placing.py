@@ -93,7 +93,7 @@ def _say_left_out(
             cause="a paired recipe on unpaired data, or scans that were not resampled to one grid"
             if paired
             else "sequences of different patients, or not resampled to one grid",
-            fix=(shared and _sequence_to_name(group, of_channel))
+            fix=(_sequence_to_name(group, of_channel) if shared else "")
             or "an unpaired recipe (--recipe cyclegan), or --truth DIR with the true targets"
             if paired
             else "resample the sequences of a visit to one grid, or name one of them",
