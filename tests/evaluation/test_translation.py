@@ -152,6 +152,7 @@ def test_the_page_stands_alone_and_the_figures_are_plain(head, tmp_path):
     page = (tmp_path / "translation.html").read_text()
     assert "runs/&lt;x&gt;" in page
     assert "a &amp; b" in page
+    assert "over the mask, in 2D" in page  # nobody has a z-gradient
     assert not re.search(r'(src|href)="(?!data:)', page)
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["figures"]["mae"]["mean"] == 35
