@@ -18,9 +18,11 @@ from medimg_gan.console import say
 from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.settings import AUTO, DataConfig
 from medimg_gan.engine.settings import EngineConfig
-from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.errors import ConfigError, DataError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import DataclassInstance
 
     from medimg_gan.imaging import Origin, Volume
@@ -188,6 +190,17 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     )
 
 
+def check_settings(recipe: str, settings: tuple[str, ...]) -> None:
+    """Refuse a wrong ``--set``; imports the recipes.
+
+    Raises:
+        ConfigError: As :func:`parse_options`.
+    """
+    from medimg_gan.recipes import RECIPES
+
+    parse_options(RECIPES[recipe].Config, settings, recipe)
+
+
 def named_numbers(flag: str, settings: tuple[str, ...], example: str) -> dict[str, float]:
     """``name=number ...`` of a flag, by name in lower case.
 
@@ -243,13 +256,31 @@ def condition_for(names: tuple[str, ...], recipe: str, *, conditional: bool) -> 
     return names if conditional else ()
 
 
-def already_finished(folder: Path, verb: str, config: Any, next_step: str) -> bool:
+def already_finished(
+    folder: Path,
+    verb: str,
+    config: Any,
+    next_step: str,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> bool:
     """Whether the same command has finished before; then says so, before anything heavy loads.
+
+    Args:
+        folder: Of the run.
+        verb: Its verb.
+        config: Resolved flags.
+        next_step: What to do with what is there.
+        check: Refuses misspelt settings, which differ from a run's, but should not be told as that.
 
     Raises:
         RunError: As :func:`medimg_gan.runs.open_run`.
     """
-    run = runs.find_run(folder, verb, as_dict(config), restart=config.restart)
+    try:
+        run = runs.find_run(folder, verb, as_dict(config), restart=config.restart)
+    except RunError:
+        check()
+        raise
     if run is None or not run.finished:
         return False
     say(f"{folder} is finished already; --restart begins again")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
+    check_settings,
     minutes_left,
     run_folder,
     say_if_embedded,
@@ -65,7 +67,8 @@ def main(config: Config) -> None:
     _refuse_what_is_not_embedded(config, domains)
     source, target = domains
     folder = run_folder(config, f"train-{config.recipe}-{source.name}-{target.name}")
-    if already_finished(folder, "train-cyclegan", config, _next(folder)):
+    check = partial(check_settings, config.recipe, config.set)
+    if already_finished(folder, "train-cyclegan", config, _next(folder), check=check):
         return
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
     say_if_embedded(config.source)

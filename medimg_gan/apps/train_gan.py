@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
+    check_settings,
     condition_for,
     minutes_left,
     run_folder,
@@ -68,7 +70,8 @@ def main(config: Config) -> None:
         tune_gamma.main(config)
         return
     folder = run_folder(config, f"train-gan-{config.recipe}")
-    if already_finished(folder, "train-gan", config, _next(folder)):
+    check = partial(check_settings, config.recipe, config.set)
+    if already_finished(folder, "train-gan", config, _next(folder), check=check):
         return
     minutes_left(config)  # refuses a training without an end, before anything heavy loads
     say_if_embedded(config.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,13 +17,17 @@ from medimg_gan.apps.common import (
 )
 from medimg_gan.config import as_dict
 from medimg_gan.console import progress, say
+from medimg_gan.data.companions import COMPARISON, UNCERTAINTY
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
+from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
     from medimg_gan.apps.translate_sources import Visit
     from medimg_gan.synthesis import Translator
 
+TABLE = "translated.csv"
+"""File, patient's pseudonym and source series' keys of each volume."""
 IDENTITY = (
     "--keep-identity: the written files name patients (name, ID, birth date, sex) and their "
     "studies; they are no more anonymous than the scans"
@@ -49,8 +54,9 @@ class Config:
     the error."""
     keep_identity: bool = False
     """Copy name, ID, birth date and sex of the patient, and the study's UID, date, time, ID and
-    accession number, from DICOM sources into DICOM output. THE FILES THEN NAME PATIENTS. Without
-    it nothing of a patient is copied, but for what --frame-of-reference says."""
+    accession number, from DICOM sources into DICOM output, and refer to the source images there.
+    THE FILES THEN NAME PATIENTS. Without it nothing of a patient is copied, but for what
+    --frame-of-reference says."""
     frame_of_reference: Literal["keep", "new"] = "keep"
     """keep: DICOM output overlays its DICOM source in viewers, since it shares the UID of its
     coordinate system, by which the source's archive could tell the study; new: no such link."""
@@ -102,6 +108,7 @@ def main(config: Config) -> None:
             observed=f"the first: {problems[0]['reason']}",
         )
     written = [visit for visit in visits if _place(visit, config).exists()]
+    _write_table(config, written)
     facts = _compared(config, translator, written) if config.truth else {"error": {}}
     run.finish(
         translated=done,
@@ -112,7 +119,13 @@ def main(config: Config) -> None:
         sources=list(translator.sequences),
         **facts,
     )
-    say(f"\n{done} {translator.target} volumes: {config.out}")
+    single = all(scan.series.shape[2] == 1 for visit in written for scan in visit)
+    kind = "picture" if single else "volume"
+    say(f"\n{done} {translator.target} {kind}{'s' * (done != 1)}: {config.out}")
+    say(
+        f"of which scan each was made: {config.out / TABLE} (its series are those of the "
+        "index.csv that index.py makes of --data)"
+    )
     say(f"next: {next_step}")
 
 
@@ -163,7 +176,7 @@ def _translate(config: Config, translator: Translator, visit: Visit) -> None:
     series = visit[0].series
     if config.format == "dicom" and series.format == "dicom":
         keep = config.frame_of_reference == "keep"
-        origin = origin_of(series.paths[0], frame_of_reference=keep, identity=config.keep_identity)
+        origin = origin_of(series.paths, frame_of_reference=keep, identity=config.keep_identity)
     write_volume(
         volume,
         path,
@@ -189,7 +202,7 @@ def _compared(
     if not unseen:
         say("--truth: the training saw all of these patients, so no error is told")
         return {"error": {}}
-    picture = config.out / "comparison.png"
+    picture = config.out / COMPARISON
     errors = comparison.compare(unseen, truth, translator, picture)
     spread = stdev(errors.values()) if len(errors) > 1 else 0.0
     say(
@@ -217,4 +230,15 @@ def _place(visit: Visit, config: Config) -> Path:
 
 
 def _uncertainty_of(visit: Visit, config: Config) -> Path:
-    return config.out / visit[0].patient / f"{visit[0].series.key}_uncertainty.nii.gz"
+    return config.out / visit[0].patient / f"{visit[0].series.key}{UNCERTAINTY}"
+
+
+def _write_table(config: Config, visits: list[Visit]) -> None:
+    """What was made of what: a source's path may name a patient, so its key stands for it."""
+    with written_aside(config.out / TABLE) as aside, aside.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "patient", "series"])
+        for visit in visits:
+            place = _place(visit, config).relative_to(config.out).as_posix()
+            keys = " ".join(scan.series.key for scan in visit)
+            table.writerow([place, visit[0].patient, keys])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.as_indexed import as_indexed
+from medimg_gan.data.companions import REASON, is_companion
 from medimg_gan.data.folders import named_like_a_mask
 from medimg_gan.data.header_store import HeaderStore
 from medimg_gan.data.problem_groups import calls_for_action
@@ -132,6 +133,8 @@ def survey(config: DataConfig, numbers: tuple[str, ...] = ()) -> Index:
     series, problems = find_series(
         root, config.modality, config.read_options, look=store, parts_of=store.parts_of
     )
+    problems += [Problem(s.paths[0], REASON) for s in series if is_companion(s.paths[0])]
+    series = [item for item in series if not is_companion(item.paths[0])]
     sources = gather_sources(series, problems, root, config, rows.values())
     scans, named = [], set()
     for item in sorted(series, key=lambda item: (str(item.paths[0]), item.key)):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.cache import CORNERS
-from medimg_gan.data.domains import Domain
+from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.scan import Scan
 from medimg_gan.data.visits import visits
 from medimg_gan.errors import DataError
@@ -93,7 +93,8 @@ def _say_left_out(
             cause="a paired recipe on unpaired data, or scans that were not resampled to one grid"
             if paired
             else "sequences of different patients, or not resampled to one grid",
-            fix="an unpaired recipe (--recipe cyclegan), or --truth DIR with the true targets"
+            fix=(_sequence_to_name(group, of_channel) if shared else "")
+            or "an unpaired recipe (--recipe cyclegan), or --truth DIR with the true targets"
             if paired
             else "resample the sequences of a visit to one grid, or name one of them",
         )
@@ -111,6 +112,17 @@ def _say_left_out(
             f"  left out: {counts} scans of {len({scan.patient for scan in rest})} patients "
             f"without exactly one {what} on one grid"
         )
+
+
+def _sequence_to_name(group: Iterable[Domain], of_channel: list[list[Scan]]) -> str:
+    """The flag that tells which of several sequences is meant; "" where there are not several."""
+    scans = [scan for own in of_channel for scan in own]
+    for flag, domain in zip(("--src", "--tgt"), group, strict=True):
+        own = {sequence_of(scan) for scan in scans if domain.channel_of(scan) == 0} - {""}
+        if not domain.sequences and len(own) > 1:
+            first, *_ = names = sorted(own)
+            return f"{flag} {first}: {domain.name} is {' and '.join(names)} here, name one"
+    return ""
 
 
 def with_places(rows: pd.DataFrame, places: list[Place]) -> pd.DataFrame:

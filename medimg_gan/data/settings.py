@@ -31,7 +31,8 @@ class DataConfig:
     """Where the scans are and how to read what their headers do not say."""
 
     data: Path | None = None
-    """Folder of DICOM, NIfTI or pictures, or an edited index.csv. None: the embedded phantom."""
+    """Folder of DICOM, NIfTI or pictures, or an edited index.csv. index and translate need it;
+    without it evaluate takes the run's own data, and what trains the embedded phantom."""
     modality: str = ""
     """ct, mri, xray or picture: needed only where neither header nor folder name tells."""
     labels: Path | None = None

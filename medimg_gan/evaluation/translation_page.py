@@ -169,8 +169,8 @@ def _page(found: Evaluation, rows: list[Summary]) -> str:
         figures_note=escape(
             "Mean over patients; interval by bootstrap over patients (95 %); spread is the "
             "standard deviation between patients. The body mask joins source and truth. SSIM and "
-            "MS-SSIM follow SynthRAD: over the mask, in 3D; sides of fewer than 97 voxels are "
-            "padded for MS-SSIM."
+            f"MS-SSIM follow SynthRAD: over the mask, in {_dimensions(found)}; sides of fewer than "
+            "97 voxels are padded for MS-SSIM."
         ),
         lesions=f"<h2>Lesions</h2><ul>{lesions}</ul>" if lesions else "",
         patients=_by_patient(found),
@@ -184,6 +184,12 @@ def _page(found: Evaluation, rows: list[Summary]) -> str:
             for patient, png in found.pictures.items()
         ),
     )
+
+
+def _dimensions(found: Evaluation) -> str:
+    """Single pictures have no neighbours: no z-gradient, and similarity in their plane."""
+    volumes = any("slope_error" in figures for figures in found.patients.values())
+    return "3D" if volumes else "2D"
 
 
 def _named(what: str) -> str:

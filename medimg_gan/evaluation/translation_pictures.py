@@ -27,6 +27,8 @@ CELL = 2.35
 """Width of a picture in inches."""
 BAR = 0.29
 """Width of a colour bar and its numbers, in pictures."""
+BAR_HEIGHT = 0.88
+"""Height of a colour bar in its row: the last number of one must not touch the next one's first."""
 HEAD = 0.3
 """Height of the titles in inches."""
 
@@ -128,6 +130,9 @@ def _draw_row(figure: Figure, row: _Row, axes: list[Axes], shown: Shown) -> None
 
 
 def _bar(figure: Figure, drawn: AxesImage, axes: Axes) -> None:
+    place = axes.get_position(original=True)
+    gap = (1 - BAR_HEIGHT) / 2 * place.height
+    axes.set_position((place.x0, place.y0 + gap, place.width, BAR_HEIGHT * place.height))
     axes.set_anchor("W")
     axes.set_box_aspect(15)
     figure.colorbar(drawn, cax=axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,26 +32,33 @@ class Origin:
             source's archive can look up by it which study, and so whose, it was: a (small) link.
         patient_position: Such as "HFS", "" where it is not known.
         identity: Attributes of patient and study, or None for a pseudonym and a new study.
+        images: Class and instance UID of each source image, in slice order; whoever holds the
+            archive finds the patient by them, so they go with an identity only.
     """
 
     frame_of_reference: str = ""
     patient_position: str = ""
     identity: Dataset | None = None
+    images: tuple[tuple[str, str], ...] = ()
 
 
-def origin_of(path: Path, *, frame_of_reference: bool = True, identity: bool = False) -> Origin:
-    """Read from one file of the source series what its derived series is to share.
+def origin_of(
+    paths: Sequence[Path], *, frame_of_reference: bool = True, identity: bool = False
+) -> Origin:
+    """Read from the files of the source series what its derived series is to share.
 
     Args:
-        path: A DICOM file.
+        paths: DICOM files in slice order; all but the first are read for an identity only.
         frame_of_reference: Whether to share the coordinate system.
-        identity: Whether to copy patient and study: ``PATIENT`` and ``STUDY``.
+        identity: Whether to copy patient and study, ``PATIENT`` and ``STUDY``, and to tell the
+            source images.
 
     Raises:
         UnreadableError: If the file is damaged, or identity is wanted and malformed; no value of
             it is quoted.
     """
     tags = ["SpecificCharacterSet", "FrameOfReferenceUID", "PatientPosition", *PATIENT, *STUDY]
+    path = paths[0]
     dataset, _ = parsed(path, tags)
     with refused(path, "damaged header"):
         frame = UID(str(dataset.get("FrameOfReferenceUID") or ""))
@@ -59,7 +67,13 @@ def origin_of(path: Path, *, frame_of_reference: bool = True, identity: bool = F
             frame if frame_of_reference and frame.is_valid else "",
             position if position in POSITIONS else "",
             _identity(dataset, path) if identity else None,
+            tuple(map(_image, paths)) if identity else (),
         )
+
+
+def _image(path: Path) -> tuple[str, str]:
+    dataset, _ = parsed(path, ["SOPClassUID", "SOPInstanceUID"])
+    return str(dataset.get("SOPClassUID") or ""), str(dataset.get("SOPInstanceUID") or "")
 
 
 def _identity(dataset: Dataset, path: Path) -> Dataset:

@@ -24,6 +24,8 @@ from medimg_gan.imaging.dicom_values import StoredValues, in_16_bits
 from medimg_gan.imaging.volume import Volume
 
 if TYPE_CHECKING:
+    from pydicom.sr.coding import Code
+
     from medimg_gan.types import FloatArray
 
 PRODUCT = "medimg_gan"
@@ -87,6 +89,7 @@ def write_dicom(
     with new_folder(folder) as aside:
         for index, name in enumerate(names):
             image = _image(common, stored, affine, index, series_seed)
+            _name_sources(image, index, len(names), origin or Origin())
             image.save_as(aside / name, enforce_file_format=True)
     return [folder / name for name in names]
 
@@ -160,6 +163,21 @@ def _share(series: Dataset, origin: Origin) -> None:
         del series.DeidentificationMethod
 
 
+def _name_sources(image: Dataset, index: int, slices: int, origin: Origin) -> None:
+    """Refer to the source image of a slice, or to all, where they are not one a slice."""
+    images = origin.images[index : index + 1] if len(origin.images) == slices else origin.images
+    references = []
+    for kind, instance in images:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = kind, instance
+        reference.PurposeOfReferenceCodeSequence = [
+            _code(codes.DCM.SourceImageForImageProcessingOperation)
+        ]
+        references.append(reference)
+    if references:
+        image.SourceImageSequence = references
+
+
 def _add_acquisition(series: Dataset) -> None:
     """What each storage class demands; unknown values stay empty where the standard allows."""
     kind = {uid.CTImageStorage: "AXIAL", uid.MRImageStorage: "OTHER"}.get(series.SOPClassUID)
@@ -180,14 +198,18 @@ def _add_acquisition(series: Dataset) -> None:
 
 
 def _synthesizing_equipment() -> Dataset:
-    purpose, code = Dataset(), codes.DCM.SynthesizingEquipment
-    purpose.CodeValue = code.value
-    purpose.CodingSchemeDesignator = code.scheme_designator
-    purpose.CodeMeaning = code.meaning
     equipment = Dataset()
-    equipment.PurposeOfReferenceCodeSequence = [purpose]
+    equipment.PurposeOfReferenceCodeSequence = [_code(codes.DCM.SynthesizingEquipment)]
     equipment.Manufacturer = PRODUCT
     return equipment
+
+
+def _code(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item
 
 
 def _add_plane(series: Dataset, affine: FloatArray, folder: Path) -> None:

@@ -3,9 +3,11 @@
 Critics learn the prior of their images: where one set holds more tumours than the other,
 translating adds or removes some. A lesion's *pattern* is its values, less noise, minus the mean of
 a ring around it (a bright rim and a dark core may cancel in a mean). It is **kept** if the
-translation shows at least half of the truth's pattern. A lesion is **invented** where a scan
-without any differs from its truth in a compact patch of lesion-like size, and shows more pattern
-there than the truth does: what is missing (a ventricle, say) is an error, but no lesion.
+translation shows at least half of the truth's pattern. A lesion is **invented** where a translated
+scan without any shows, in a compact patch of lesion-like size, values that its truth has nowhere
+near, however blurred, and more pattern than the truth does. Blur, a small misregistration and
+another contrast are errors, but bring no such values; what is missing (a ventricle, say) is no
+lesion either.
 """
 
 from __future__ import annotations
@@ -38,6 +40,14 @@ LEAST_MM, MOST_MM = 4.0, 30.0
 COMPACT = 0.1
 """Share of its bounding box that a patch must fill (a ball 0.52, a tumour with fingers of oedema
 0.17); sheets and rims do not."""
+REACH_MM = 4.0
+"""Half side of the box in which the truth is searched for a value like the translation's; one slice
+at least. A lesion that ends so near to fluid as dark as itself goes unseen."""
+BLURS_MM = (2.0, 4.0)
+"""Standard deviations by which the truth is blurred besides: blurring brings bone and fluid to
+places from where they cannot be reached."""
+BEYOND = 0.75
+"""How far beyond the truth's values a patch's must lie, as a share of the threshold."""
 MORE = 1.15
 """Pattern of the translation over the truth's from which something was added, not lost or moved."""
 LEAST_STRENGTH = 4.0
@@ -122,21 +132,58 @@ def invented(
     deep = _distance(tissue, spacing) > MARGIN_MM
     if not deep.any():
         return []
-    smooth = [_smooth(values, tissue, spacing) for values in (made, truth)]
-    difference = smooth[0] - smooth[1]
-    difference = difference - np.median(difference[deep])  # a bias of all tissue is no lesion
+    truths = _sharp_and_blurred(truth, tissue, spacing)
+    shown = _on_the_scale_of(truths, _smooth(made, tissue, spacing), deep)
+    low, high = _nearby(truths, tissue, spacing)
+    beyond = np.maximum(shown - high, low - shown) > BEYOND * threshold
     # Corners connect: a rim and a core of opposite sign are one lesion.
-    pieces = _pieces(deep & (np.abs(difference) > threshold), np.ones((3, 3, 3)))
+    pieces = _pieces(deep & beyond, np.ones((3, 3, 3)))
     found = []
     for number, box in enumerate(_boxes(pieces, spacing), 1):
         patch = pieces[box] == number
         ring = _ring(patch, spacing) & tissue[box]
         if not (_lesion_like(patch, spacing) and ring.any()):
             continue
-        shown, there = (_rms(_pattern(values[box], patch, ring)) for values in smooth)
-        if shown >= max(threshold, MORE * there):
-            found.append(shown)
+        strength, there = (_rms(_pattern(v[box], patch, ring)) for v in (shown, truths[0]))
+        if strength >= max(threshold, MORE * there):
+            found.append(strength)
     return found
+
+
+def _sharp_and_blurred(truth: FloatArray, tissue: Mask, spacing: Spacing) -> list[FloatArray]:
+    """The smoothed truth, then the same of the whole truth blurred, bone and air included."""
+    blurred = [
+        ndimage.gaussian_filter(truth.astype(np.float64), [blur / step for step in spacing])
+        for blur in BLURS_MM
+    ]
+    return [_smooth(values, tissue, spacing) for values in (truth, *blurred)]
+
+
+def _on_the_scale_of(truths: list[FloatArray], made: FloatArray, deep: Mask) -> FloatArray:
+    """The translation with the sharp truth's median, and no more contrast than the truth's.
+
+    Contrast is the slope over that of the truths which the translation fits best: over the sharp
+    one, a blurred translation of too much contrast would seem to have too little.
+    """
+    ours = made[deep] - made[deep].mean()
+    best, gain = -1.0, 1.0
+    for truth in truths:
+        theirs = truth[deep] - truth[deep].mean()
+        together, own = float(ours @ theirs), float(theirs @ theirs)
+        fit = together / max((own * float(ours @ ours)) ** 0.5, 1e-9)
+        if fit > best:
+            best, gain = fit, together / max(own, 1e-9)
+    return (made - np.median(made[deep])) / max(1.0, gain) + np.median(truths[0][deep])
+
+
+def _nearby(
+    truths: list[FloatArray], tissue: Mask, spacing: Spacing
+) -> tuple[FloatArray, FloatArray]:
+    """The lowest and the highest value of tissue around each voxel, in any of the truths."""
+    size = [2 * max(1, round(REACH_MM / step)) + 1 for step in spacing]
+    lowest = np.where(tissue, np.minimum.reduce(truths), np.inf)
+    highest = np.where(tissue, np.maximum.reduce(truths), -np.inf)
+    return ndimage.minimum_filter(lowest, size), ndimage.maximum_filter(highest, size)
 
 
 def _pieces(mask: Mask, neighbours: np.ndarray[Any, Any] | None = None) -> IntArray:

@@ -81,6 +81,14 @@ def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch,
         assert expected in capsys.readouterr().err
 
 
+def test_a_typo_on_a_finished_run_is_told_as_a_typo(place, capsys):
+    train("--src", "t1", "--tgt", "t2")
+    for words, expected in ((["--set", "widht=4"], "--set width=4"), (["--seed", "9"], "seed: 0")):
+        with pytest.raises(SystemExit):
+            train("--src", "t1", "--tgt", "t2", *words)
+        assert expected in capsys.readouterr().err
+
+
 def test_what_cannot_be_matched_is_refused(place, capsys):
     for words, expected in (
         (["--balance-prior", "label"], "no labels to balance by"),

@@ -6,9 +6,11 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from pandas import read_csv
 from pydicom import dcmread
 
 from medimg_gan.apps import cli
+from medimg_gan.data.companions import is_companion
 from medimg_gan.engine.checkpoint import save_weights
 from medimg_gan.imaging import Volume, read_volumes, write_dicom, write_nifti
 from medimg_gan.runs import write_json
@@ -94,6 +96,10 @@ def test_an_identity_is_kept_only_when_asked_for_and_then_said_aloud(dicom, caps
     made, sources = images(dicom / "out"), images(dicom / "scans")
     assert {str(i.PatientName) for i in made} == {NAME}
     assert {i.StudyInstanceUID for i in made} == {i.StudyInstanceUID for i in sources}
+    place_of = {i.SOPInstanceUID: i.ImagePositionPatient for i in sources}
+    for image in made:  # each slice names the one source image at its own place
+        (reference,) = image.SourceImageSequence
+        assert place_of[reference.ReferencedSOPInstanceUID] == image.ImagePositionPatient
     told = printed + (dicom / "out/manifest.json").read_text()
     told += " ".join(map(str, (dicom / "out").rglob("*")))
     assert "Jane" not in told
@@ -130,6 +136,17 @@ def test_an_uncertainty_lies_beside_its_volume_and_passes_for_no_scan(place, cap
     assert made.get_data_dtype() == np.int16
     np.testing.assert_array_equal(image.affine, made.affine)
     assert image.get_fdata().max() > 0
+    for map_path in maps:
+        assert is_companion(map_path)
+    capsys.readouterr()
+    cli.run("index", ["--data", "out"])
+    printed = capsys.readouterr().out
+    assert "written by translate to be looked at" in printed
+    table = read_csv("runs/index-out/index.csv")
+    assert sorted(table.loc[table["problem"].isna(), "modality"]) == ["ct", "ct"]
+    # Beside a manifest of another verb, the same names are scans.
+    write_json(place / "out/manifest.json", {"verb": "make-phantom"})
+    assert not is_companion(maps[0])
     volumes, _ = read_volumes(place / "out")
     assert [volume.modality for volume in volumes].count("ct") == 2
 
@@ -171,6 +188,12 @@ def test_sequences_of_a_visit_go_in_together_and_the_rest_is_counted(place, caps
     translate("--out", "out", *words)
     printed = capsys.readouterr().out
     assert "2 ct volumes" in printed
+    table = read_csv("out/translated.csv")
+    assert all((place / "out" / name).is_file() for name in table["file"])
+    cli.run("index", ["--data", "scans", *words])
+    index = read_csv("runs/index-scans/index.csv").set_index("series")["path"]
+    sources = {tuple(index[keys.split()]) for keys in table["series"]}
+    assert sources == {tuple(f"{p}/{p}_{s}.nii.gz" for s in ("t1", "t2")) for p in "ab"}
     assert "left out: 1 scans" in printed
     assert json.loads((place / "out/manifest.json").read_text())["left_out"] == 1
 

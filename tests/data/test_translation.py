@@ -143,6 +143,11 @@ def test_pairs_that_are_not_there_are_asked_for_in_vain(folder):
         ready(folder, "t1", "ct", paired=True)
 
 
+def test_pairs_with_a_choice_of_sequences_are_asked_to_name_one(folder):
+    with pytest.raises(DataError, match=r"5 with all(.|\n)*--src t1: mri is t1 and t2 here"):
+        ready(folder, "mri", "ct", paired=True)
+
+
 def test_chains_that_would_pull_channels_apart_are_refused(folder):
     with pytest.raises(ConfigError, match="crop"):
         ready(folder, "t1", "ct", ChainConfig(crop="body"), paired=True)

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_networks import cycle_error
@@ -13,6 +14,8 @@ from medimg_gan.evaluation.translation_page import Evaluation, in_words, write
 from medimg_gan.evaluation.translation_pictures import Shown, as_pixels, draw
 from medimg_gan.imaging import Volume
 from medimg_gan.imaging.phantom import phantom_patient
+from medimg_gan.metrics.lesions import invented, lesions_of
+from medimg_gan.metrics.paired import tissues
 from medimg_gan.metrics.statistics import mean_of_patients
 from medimg_gan.modalities import Scale
 from medimg_gan.recipes import Spec, TranslationRecipe
@@ -92,6 +95,44 @@ def test_lesions_of_twins_are_counted(head):
     assert true.as_dict()["median_contrast_ratio"] == pytest.approx(1)
 
 
+def faults(truth, spacing, tissue):
+    """What translations do to a truth without inventing anything."""
+    middle = np.median(truth[tissue])
+    louder, fainter = (middle + gain * (truth - middle) for gain in (1.4, 0.7))
+    moved = [2 / spacing[0], -1.5 / spacing[1], 1.5 / spacing[2]]
+    return {
+        "moved": ndimage.shift(truth, moved, order=1, mode="nearest"),
+        "louder": louder,
+        "fainter": fainter,
+        "blurred": ndimage.gaussian_filter(truth, (1, 1, 0)),
+        "more blurred": ndimage.gaussian_filter(truth, (2, 2, 0)),
+        "blurred, moved and louder": ndimage.shift(
+            ndimage.gaussian_filter(louder, (1, 1, 0)), moved, order=1, mode="nearest"
+        ),
+    }
+
+
+def test_blur_shift_and_contrast_invent_nothing_and_hide_no_tumour():
+    """Heads of another seed than those by which the constants were set."""
+    spacing = (3.0, 3.0, 5.0)
+    ill, well = (phantom_patient(7, 3, (64, 80, 26), tumour=tumour) for tumour in (True, False))
+    truth = well.ct.array.astype(np.float64)
+    body, mask = translation.body_of(well.ct, "ct"), ill.mask.array > 0.5
+    kinds = tissues(truth, body)
+    tissue = kinds["soft"] | kinds["fat"]
+    of_the_ill = tissues(ill.ct.array, translation.body_of(ill.ct, "ct"))
+    where = of_the_ill["soft"] | of_the_ill["fat"]
+    made = faults(truth, spacing, tissue)
+    found = {name: invented(one, truth, tissue, spacing, 4.0) for name, one in made.items()}
+    assert found == {name: [] for name in made}
+    # The twin with a tumour shows one more thing, unless it pales below what can be seen.
+    made = faults(ill.ct.array.astype(np.float64), spacing, where)
+    for name in ("moved", "blurred", "louder"):
+        (lesion,) = lesions_of(made[name], ill.ct.array, mask, where, spacing)
+        assert lesion.kept, name
+        assert invented(made[name], truth, tissue, spacing, 4.0), name
+
+
 def test_the_page_stands_alone_and_the_figures_are_plain(head, tmp_path):
     made = head.ct.with_array(head.ct.array + 30, modality="ct", unit="HU")
     png = draw(Shown(head.mri, made, head.ct.array, *HU))
@@ -111,6 +152,7 @@ def test_the_page_stands_alone_and_the_figures_are_plain(head, tmp_path):
     page = (tmp_path / "translation.html").read_text()
     assert "runs/&lt;x&gt;" in page
     assert "a &amp; b" in page
+    assert "over the mask, in 2D" in page  # nobody has a z-gradient
     assert not re.search(r'(src|href)="(?!data:)', page)
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["figures"]["mae"]["mean"] == 35

@@ -45,7 +45,7 @@ def derived(make_volume, tmp_path, origin):
 
 
 def test_only_the_frame_of_reference_and_the_position_are_kept(source, make_volume, tmp_path):
-    image, before = derived(make_volume, tmp_path, origin_of(source)), dcmread(source)
+    image, before = derived(make_volume, tmp_path, origin_of([source])), dcmread(source)
     assert image.FrameOfReferenceUID == before.FrameOfReferenceUID
     assert image.PatientPosition == "FFS"
     assert image.PatientIdentityRemoved == "YES"
@@ -57,20 +57,23 @@ def test_only_the_frame_of_reference_and_the_position_are_kept(source, make_volu
 
 
 def test_a_new_frame_of_reference_leaves_no_uid_in_common(source, make_volume, tmp_path):
-    image = derived(make_volume, tmp_path, origin_of(source, frame_of_reference=False))
+    image = derived(make_volume, tmp_path, origin_of([source], frame_of_reference=False))
     assert image.DeidentificationMethod == "No element copied but of position"
     before = dcmread(source)
     assert not {e.value for e in image if e.VR == "UI"} & {e.value for e in before if e.VR == "UI"}
 
 
 def test_an_identity_is_copied_whole_and_nothing_besides(source, make_volume, tmp_path):
-    origin = origin_of(source, identity=True)
+    origin = origin_of([source], identity=True)
     assert "Doe" not in repr(origin)
     image = derived(make_volume, tmp_path, origin)
     assert {keyword: str(image[keyword].value) for keyword in IDENTITY} == IDENTITY
     assert image.PatientIdentityRemoved == "NO"
     assert "DeidentificationMethod" not in image
     assert "PatientComments" not in image
+    (reference,) = image.SourceImageSequence
+    assert reference.ReferencedSOPInstanceUID == dcmread(source).SOPInstanceUID
+    assert reference.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
     assert image.SeriesInstanceUID != dcmread(source).SeriesInstanceUID
     assert image.SyntheticData == "YES"
 
@@ -80,9 +83,9 @@ def test_a_malformed_identity_is_refused_and_not_quoted(source, tmp_path):
     image = dcmread(source)
     image["PatientBirthDate"]._value = "born in May"
     image.save_as(source)
-    assert origin_of(source).identity is None
+    assert origin_of([source]).identity is None
     with pytest.raises(UnreadableError, match="PatientBirthDate") as refusal:
-        origin_of(source, identity=True)
+        origin_of([source], identity=True)
     assert "May" not in str(refusal.value)
 
 
@@ -92,7 +95,7 @@ def test_dciodvfy_finds_no_error(source, make_volume, tmp_path, modality, tilt):
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed (Debian: apt-get install dicom3tools)")
     volume = make_volume(modality, tilt=tilt)
-    paths = write_dicom(volume, tmp_path / "out", origin=origin_of(source, identity=True))
+    paths = write_dicom(volume, tmp_path / "out", origin=origin_of([source], identity=True))
     for path in paths:
         said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
         lines = (said.stdout + said.stderr).splitlines()
@@ -116,7 +119,7 @@ def test_ct_is_stored_as_signed_16_bit_hounsfield_units(make_volume, tmp_path):
 
 def test_dcm2niix_reads_the_same_values_at_the_same_places(source, make_volume, tmp_path):
     volume = make_volume(tilt=(12.0, -20.0))
-    write_dicom(volume, tmp_path / "out", origin=origin_of(source))
+    write_dicom(volume, tmp_path / "out", origin=origin_of([source]))
     (tmp_path / "nifti").mkdir()
     words = [dcm2niix.bin, "-b", "n", "-o", str(tmp_path / "nifti"), str(tmp_path / "out")]
     subprocess.run(words, check=True, capture_output=True)
