@@ -53,6 +53,11 @@ class Config(TrainingConfig):
     """Classifiers trained for each arm and ratio."""
     arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
     """What is compared; an unknown name lists them all."""
+    filters: tuple[str, ...] = ("copies", "agreement", "density")
+    """Stages of the arms filtered and filtered-classical, in this order; also critic, k-centre.
+    The arm filtered:copies+k-centre has stages of its own."""
+    features: str = "efficientnet-lite0"
+    """What filters measure likeness in; as for evaluate."""
     gan: Path | None = None
     """A finished train-gan run to use; default: train one on the training patients."""
     set: tuple[str, ...] = ()
@@ -87,13 +92,13 @@ def main(config: Config) -> None:
     minutes_left(config)  # refuses a study without an end, before anything heavy loads
     say_if_embedded(config.source)
     from medimg_gan.apps.training import check_options, open_training, prepare_once
-    from medimg_gan.study.arms import find_arm
+    from medimg_gan.study.arms import stages_of
 
     fabric, run = open_training(config, "augment", folder)
     check_options("cgan", config.set, config.batch_size)
     condition = condition_for(config.condition, "cgan", conditional=True)
     for arm in config.arms:
-        find_arm(arm)  # an unknown one is refused now, not after the GAN is trained
+        stages_of(arm, config.filters)  # an unknown one is refused before the GAN is trained
     modalities = (config.only,) if config.only else ()
     prepared = prepare_once(
         fabric,
@@ -143,6 +148,8 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
         seeds=config.seeds,
         seed=config.seed,
         specificity=config.specificity,
+        filters=config.filters,
+        features=config.features,
         classifier=ClassifierConfig(
             steps=config.classifier_steps, precision=config.engine.precision, device=device
         ),
@@ -160,13 +167,16 @@ def _run_study(config: Config, prepared: Prepared, gan: Path, folder: Path, devi
 
 def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: Path) -> StudyData:
     from medimg_gan.modalities import MODALITIES
+    from medimg_gan.recipes.base import device_of
     from medimg_gan.study import Split, StudyData
-    from medimg_gan.synthesis import weights_file
+    from medimg_gan.study.arms import stages_of
+    from medimg_gan.synthesis import load_critic, weights_file
 
     def split(name: str) -> Split:
         dataset = prepared.dataset(name)
         return Split(dataset.images(), dataset.labels, dataset.patients)
 
+    asks_critic = any("critic" in stages_of(arm, config.filters) for arm in config.arms)
     weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
     return StudyData(
         train=split("train"),
@@ -179,6 +189,7 @@ def _study_data(config: Config, prepared: Prepared, generator: Generator, gan: P
         ),
         mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
+        critique=load_critic(gan, str(device_of(generator.recipe))) if asks_critic else None,
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
     )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Synthesise = Callable[[int, int, int], FloatArray]
     """(count, label, seed) -> (count, 1, H, W) float32 in [-1, 1]."""
+    Critique = Callable[[FloatArray, int], FloatArray]
+    """(slices (n, 1, H, W), label) -> (n,) scores of the GAN's critic; larger is more real."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class StudyData:
         patients_known: False if ``patients`` are stand-ins (one per slice).
         source: What made the synthetic slices (run and checkpoint); another source makes cached
             classifiers be trained again.
+        critique: What the GAN's critic says of slices, for the filter of that name.
+        fitted: Filters that this training split was asked for; a copy of the data begins anew.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -75,6 +79,8 @@ class StudyData:
     mirror: bool = False
     patients_known: bool = True
     source: str = ""
+    critique: Critique | None = None
+    fitted: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_labels(self)
@@ -122,6 +128,9 @@ class StudyConfig:
         specificity: Operating point of the minority sensitivity.
         resamples: Bootstrap draws.
         classifier: The same for every arm.
+        filters: Stages of the filtered arms that name none themselves (keys of
+            :data:`medimg_gan.study.filter_stages.STAGES`), in this order.
+        features: What filters measure likeness in; see ``metrics.features.build_extractor``.
     """
 
     arms: tuple[str, ...] = ("real", "weighted", "classical", "duplicate", "synthetic")
@@ -131,6 +140,8 @@ class StudyConfig:
     specificity: float = 0.9
     resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    filters: tuple[str, ...] = ("copies", "agreement", "density")
+    features: str = "efficientnet-lite0"
 
 
 def _check_labels(data: StudyData) -> None:

@@ -14,7 +14,8 @@ from medimg_gan.classify import fit_classifier, predict, seconds_per_step
 from medimg_gan.console import progress, say
 from medimg_gan.errors import ConfigError
 from medimg_gan.files import written_aside
-from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of, synthetic_test
+from medimg_gan.study.arms import build, count_to_add, find_arm, ratio_of, stages_of, synthetic_test
+from medimg_gan.study.filters import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class Fit:
     @property
     def name(self) -> str:
         """Name of its file, without the ending."""
-        return f"{self.arm}-{self.ratio:g}-seed{self.seed}"
+        return f"{self.arm.replace(':', '-')}-{self.ratio:g}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def planned_fits(data: StudyData, config: StudyConfig) -> list[Fit]:
             ratio adds a slice.
     """
     roles = {find_arm(name).role for name in config.arms}
+    for name in config.arms:
+        stages_of(name, config.filters)  # refused now, not after hours
     for needed in ("baseline", "synthetic"):
         if needed not in roles:
             raise ConfigError(
@@ -136,7 +139,7 @@ def run_fit(
 ) -> FitResult:
     """Train one classifier and ask it about the real validation and test slices."""
     classifier = fit_classifier(
-        build(find_arm(fit.arm), data, fit.ratio, fit.seed),
+        build(find_arm(fit.arm), filtered(data, config, fit.arm), fit.ratio, fit.seed),
         data.val.images,
         data.val.labels,
         classes=len(data.classes),
@@ -185,8 +188,11 @@ def _fingerprint(fit: Fit, config: StudyConfig, digest: str) -> str:
     """Changes with anything that would change the result; the device is not among it."""
     settings = asdict(config.classifier)
     del settings["device"]
-    facts = json.dumps([asdict(fit), settings, digest], sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()
+    facts: list[Any] = [asdict(fit), settings, digest]
+    stages = stages_of(fit.arm, config.filters)
+    if stages:  # the filters' classifier is of the study's first seed
+        facts += [stages, config.features, config.seed]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _write(path: Path, result: FitResult, fingerprint: str) -> None:

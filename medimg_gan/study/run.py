@@ -14,6 +14,7 @@ from medimg_gan.runs import environment
 from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import largest_other_class, synthesise_checked
 from medimg_gan.study.exchange import exchange
+from medimg_gan.study.filter_report import report_filters
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
@@ -62,6 +63,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         ConfigError: If arms or ratios leave nothing to compare.
         DataError: If the synthetic slices do not fit the real ones.
     """
+    filters = report_filters(data, config)
     results = run_fits(data, config, folder)
     analysis = analyse(data, config, results)
     decision = analysis.decision
@@ -71,7 +73,7 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "schema_version": 2,
         "verdict": sentence,
         "outcome": outcome,
-        "caveats": caveats(data, config, analysis, copies),
+        "caveats": caveats(data, config, analysis, copies) + filters.caveats,
         "minority": data.minority_name,
         "classes": list(data.classes),
         "primary_metric": PRIMARY,
@@ -89,12 +91,13 @@ def run_study(data: StudyData, config: StudyConfig, folder: Path) -> StudyResult
         "counts": {name: _counts(split, data) for name, split in data.splits.items()},
         "patients_known": data.patients_known,
         "copy_check": asdict(copies),
+        "filters": filters.figures,
         "method": _method(data, config),
         "synthetic_source": data.source,
         "config": as_dict(config),
         "environment": environment(),
     }
-    return StudyResult(report, pictures)
+    return StudyResult(report, pictures | filters.pictures)
 
 
 def _look(data: StudyData, config: StudyConfig) -> tuple[dict[str, FloatArray], CopyCheck]:
