@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from medimg_gan.console import say
 from medimg_gan.metrics.neighbours import nearest
 from medimg_gan.study.arms import find_arm
 from medimg_gan.study.filter_stages import K_CENTRE, STAGES
@@ -57,6 +58,7 @@ def report_filters(data: StudyData, config: StudyConfig) -> FilterReport:
             {"arm": name, "ratio": largest, "drawn": found.drawn, "different": found.different}
         )
         caveats += _shortfall(name, largest, found)
+        say(f"filters: {name}: {found.different} different slices of {found.drawn} drawn")
     first = next(iter(arms))
     figures = {
         "arm": first,

@@ -158,7 +158,9 @@ def fit_density(side: TrainingSide) -> Fitted:
     radii = np.partition(between, k - 1, axis=1)[:, k - 1]
     of_real = (between < radii[:, np.newaxis]).sum(axis=0)
     return Fitted(
-        lambda some, rows: density_counts(real, radii, some.features(rows, side.encode)),
+        lambda some, rows: density_counts(real, radii, some.features(rows, side.encode)).astype(
+            float
+        ),
         max(1.0, float(np.quantile(of_real, DENSITY_QUANTILE))),
     )
 
