@@ -334,7 +334,7 @@ def test_a_loaded_critic_scores_slices_for_their_class_as_the_training_did(tmp_p
 
 
 def test_a_critic_that_was_told_numbers_judges_each_slice_at_the_one_that_suits_it(tmp_path):
-    number = Number("position", 0.5, 0.2, 0.0, 1.0, tuple([tuple(np.linspace(0, 1, 11))] * 2))
+    number = Number("position", 0.0, 1.0, (tuple(np.linspace(0, 1, 11).tolist()),) * 2)
     spec = {**FACTS["spec"], "numbers": ["position"]}
     finished_run(tmp_path, spec=spec, numbers=[asdict(number)])
     critic = load_critic(tmp_path)
@@ -343,7 +343,7 @@ def test_a_critic_that_was_told_numbers_judges_each_slice_at_the_one_that_suits_
     with torch.inference_mode():
         each = [
             critic.recipe.scores_of({**batch, "numbers": torch.full((3, 1), float(value))})
-            for value in np.linspace(-2.5, 2.5, 60)
+            for value in np.linspace(-1, 1, 40)
         ]
     found, possible = critic(images, 0), torch.stack(each).numpy()
     assert (found <= possible.max(axis=0) + 1e-4).all()

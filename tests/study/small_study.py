@@ -20,8 +20,7 @@ TINY = StudyConfig(
     seeds=2,
     resamples=300,
     classifier=ClassifierConfig(width=4, steps=3, batch_size=8, device="cpu"),
-    filters=("k-centre",),
-    features="random",
+    filters=("copies",),
 )
 
 SEEDED = replace(TINY, seeds=5)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from torch import nn
 from small_study import TINY
+from torch import nn
 
 from medimg_gan.classify import ClassifierConfig
 from medimg_gan.errors import ConfigError, DataError
@@ -174,7 +174,7 @@ def test_neighbouring_slices_of_a_patient_do_not_narrow_the_manifold(data):
     labels = np.r_[np.ones(len(near), np.int64), np.zeros(len(common), np.int64)]
     train = Split(np.concatenate([near, common]), labels, patients)
     kept = kinds_kept(Sieve(replace(data, train=train), CONFIG, RARE), "density")
-    assert kept["fresh"] >= 0.8
+    assert kept["fresh"] >= 0.5  # radii within a patient would let none pass
     assert kept["noise"] == 0
     alone = replace(train, patients=np.where(labels == RARE, 0, patients))
     with pytest.raises(DataError, match="of one patient"):
