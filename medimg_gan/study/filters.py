@@ -15,11 +15,12 @@ import numpy as np
 from medimg_gan.errors import DataError
 from medimg_gan.metrics.selection import k_centre
 from medimg_gan.study.arms import find_arm, stages_of, synthesise_checked
-from medimg_gan.study.filter_stages import K_CENTRE, STAGES, Candidates, TrainingSide
+from medimg_gan.study.filter_fits import Candidates, TrainingSide
+from medimg_gan.study.filter_stages import K_CENTRE, STAGES
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import StudyConfig, StudyData
-    from medimg_gan.study.filter_stages import Fitted
+    from medimg_gan.study.filter_fits import Fitted
     from medimg_gan.types import FloatArray, IntArray
 
 BATCH = 64
