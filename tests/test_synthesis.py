@@ -8,14 +8,21 @@ from medimg_gan.data.chain import encode
 from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.data.number import Number
 from medimg_gan.data.planes import as_picture
-from medimg_gan.engine.checkpoint import save_weights
+from medimg_gan.engine.checkpoint import Checkpoints, save_weights
 from medimg_gan.errors import CheckpointError, ConfigError, LabelError, RunError
 from medimg_gan.imaging import Volume
 from medimg_gan.modalities import Ct, Scale
 from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import NoiseRecipe, Spec, TranslationRecipe
 from medimg_gan.runs import write_json
-from medimg_gan.synthesis import CHUNK, Generator, Translator, build_recipe, load_run
+from medimg_gan.synthesis import (
+    CHUNK,
+    Generator,
+    Translator,
+    build_recipe,
+    load_critic,
+    load_run,
+)
 
 FACTS = {
     "verb": "train-gan",
@@ -297,3 +304,67 @@ def test_the_best_weights_are_used_unless_the_last_are_asked_for(run, trained):
         found = load_run(run, weights=weights).recipe.generator.state_dict()
         for name, value in expected.generator.state_dict().items():
             assert torch.equal(found[name], value)
+
+
+# --- the critic ---
+
+
+def finished_run(folder, **facts):
+    """A run folder whose training kept its critic."""
+    facts = {**FACTS, **facts}
+    recipe = build_recipe(facts)
+    write_json(folder / "manifest.json", facts)
+    if hasattr(recipe, "critic"):
+        state = {"nets": {"critic": recipe.critic.state_dict()}}
+        Checkpoints(folder / "checkpoints", keep=1).save(5, state)
+    return recipe
+
+
+def test_a_loaded_critic_scores_slices_for_their_class_as_the_training_did(tmp_path):
+    recipe = finished_run(tmp_path).eval()
+    images = np.random.default_rng(0).uniform(-1, 1, (70, 1, 32, 32)).astype(np.float32)
+    critic = load_critic(tmp_path)
+    found = critic(images, 1)
+    with torch.inference_mode():
+        claim = torch.tensor([[0.0, 1.0]]).expand(70, -1)
+        expected = recipe.critic(torch.from_numpy(images), claim).scores.numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(found, critic(images, 0), atol=1e-4)
+    assert critic(images[:0], 1).shape == (0,)
+
+
+def test_a_critic_that_was_told_numbers_judges_each_slice_at_the_one_that_suits_it(tmp_path):
+    number = Number("position", 0.0, 1.0, (tuple(np.linspace(0, 1, 11).tolist()),) * 2)
+    spec = {**FACTS["spec"], "numbers": ["position"]}
+    finished_run(tmp_path, spec=spec, numbers=[asdict(number)])
+    critic = load_critic(tmp_path)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 1, 32, 32)).astype(np.float32)
+    batch = {"image": torch.from_numpy(images), "label": torch.zeros(3, dtype=torch.long)}
+    with torch.inference_mode():
+        each = [
+            critic.recipe.scores_of({**batch, "numbers": torch.full((3, 1), float(value))})
+            for value in np.linspace(-1, 1, 40)
+        ]
+    found, possible = critic(images, 0), torch.stack(each).numpy()
+    assert (found <= possible.max(axis=0) + 1e-4).all()
+    assert (found >= np.median(possible, axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"recipe": "vae", "options": {}}, "vae has no critic"),
+        ({"options": {**FACTS["options"], "pack": 2}}, "judges several slices together"),
+        ({"options": {**FACTS["options"], "minibatch": "deviation"}}, "judges several slices"),
+    ],
+)
+def test_a_critic_that_cannot_judge_one_slice_is_refused(tmp_path, facts, message):
+    finished_run(tmp_path, **facts)
+    with pytest.raises(RunError, match=message):
+        load_critic(tmp_path)
+
+
+def test_a_run_without_checkpoints_has_no_critic(tmp_path):
+    write_json(tmp_path / "manifest.json", FACTS)
+    with pytest.raises(RunError, match="no checkpoint is left"):
+        load_critic(tmp_path)

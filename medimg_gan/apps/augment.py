@@ -45,6 +45,9 @@ class Config(TrainingConfig):
     keep_minority: float = 1.0
     """Make the class rarer on purpose: share of the training patients with it who keep these
     slices. Validation and test stay as they are."""
+    filters: tuple[str, ...] = ("copies", "agreement", "density")
+    """Stages of the arms filtered and filtered-classical, in this order; also critic, k-centre.
+    The arm filtered:copies+k-centre has stages of its own."""
     gan: Path | None = None
     """A finished train-gan run to use; default: train one on the training patients."""
     vary: Vary = AUTO
@@ -58,7 +61,7 @@ class Config(TrainingConfig):
     condition: tuple[str, ...] = ("auto",)
     """What the GAN knows of slices besides their class; as for train-gan."""
     features: Literal["efficientnet-lite0", "self-supervised", "random"] = "efficientnet-lite0"
-    """In which features fidelity is measured."""
+    """In which features filters and fidelity are measured."""
     only: str = ""
     """The modality to use where the folder holds several."""
 
@@ -97,13 +100,13 @@ def main(config: Config) -> None:
     from medimg_gan.apps import augment_cost, augment_study
     from medimg_gan.apps.training import check_options, open_training
     from medimg_gan.classify import check_network, find_network
-    from medimg_gan.study.arms import find_arm
+    from medimg_gan.study.arms import stages_of
 
     fabric, run = open_training(config, "augment", folder)
     check_options("cgan", config.set, config.batch_size)
     condition = condition_for(config.condition, "cgan", conditional=True)
     for arm in config.arms:
-        find_arm(arm)  # an unknown one is refused now, not after the GAN is trained
+        stages_of(arm, config.filters)  # an unknown one is refused before the GAN is trained
     find_network(config.classifier)
     prepared = augment_study.prepared_folds(fabric, config, folder, condition)
     check_network(config.classifier, len(prepared[0].classes), config.size)

@@ -12,7 +12,8 @@ from medimg_gan.data.prepare import SPLIT_FILE, Prepared, read_split
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.study import Split, StudyData, fold_folder
-from medimg_gan.synthesis import Generator, load_run, weights_file
+from medimg_gan.study.arms import stages_of
+from medimg_gan.synthesis import Generator, load_critic, load_run, weights_file
 
 if TYPE_CHECKING:
     from medimg_gan.apps.augment import Config
@@ -26,6 +27,7 @@ def gan_folders(folder: Path, folds: int) -> list[Path]:
 def study_data(config: Config, prepared: Prepared, gan: Path, device: str) -> StudyData:
     """The arrays of one fold, with its GAN."""
     generator = _fitting(load_run(gan, device), gan, config, prepared)
+    asks_critic = any("critic" in stages_of(arm, config.filters) for arm in config.arms)
     weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
     splits = {}
     for name in ("train", "val", "test"):
@@ -41,6 +43,7 @@ def study_data(config: Config, prepared: Prepared, gan: Path, device: str) -> St
         mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
         thinned=prepared.thinned,
+        critique=load_critic(gan, device) if asks_critic else None,
         generator_split=read_split(gan / SPLIT_FILE),
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
     )

@@ -64,6 +64,7 @@ def settings_of(config: Config, device: str) -> StudyConfig:
         seeds=config.seeds,
         seed=config.seed,
         specificity=config.specificity,
+        filters=config.filters,
         features=config.features,
         classifier=ClassifierConfig(
             config.classifier,

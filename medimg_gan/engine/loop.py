@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.pt"
 """What a finished training leaves for sampling."""
+CHECKPOINTS = "checkpoints"
+"""Its folder of checkpoints, which hold the critic as well."""
 
 
 class Engine:
@@ -88,7 +90,7 @@ class Engine:
         self.batches = Batches(stream, fabric, 0 if fabric.device.type == "cpu" else MADE_AHEAD)
         self.held_out = None if held_out is None else fabric.to_device(held_out)
         self.preview = None if preview is None else fabric.to_device(preview)
-        self.checkpoints = Checkpoints(folder / "checkpoints", settings.keep)
+        self.checkpoints = Checkpoints(folder / CHECKPOINTS, settings.keep)
         self.interrupts = Interrupts()
         self.clock = Clock(fabric, settings.checkpoint_minutes, self.interrupts)
         self.averages, self.speed = Averages(), Speed()

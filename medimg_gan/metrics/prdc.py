@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances
 
 if TYPE_CHECKING:
-    from medimg_gan.types import FloatArray
+    from medimg_gan.types import FloatArray, IntArray
 
 NEAREST = 5
 """The neighbour whose distance is an image's radius (Naeem 2020: k = 5)."""
@@ -50,6 +50,12 @@ def manifolds(real: FloatArray, synthetic: FloatArray, nearest: int = NEAREST) -
         density=float(inside.sum(axis=0).mean() / nearest),
         coverage=float(inside.any(axis=1).mean()),
     )
+
+
+def density_counts(real: FloatArray, radii: FloatArray, queries: FloatArray) -> IntArray:
+    """In how many real images' radii (N,) each query (M, d) lies: (M,); 0 is off the manifold."""
+    distance = pairwise_distances(np.asarray(real, np.float64), np.asarray(queries, np.float64))
+    return (distance < radii[:, None]).sum(axis=0)
 
 
 def _radii(features: FloatArray, nearest: int) -> FloatArray:

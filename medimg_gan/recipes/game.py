@@ -216,6 +216,11 @@ class GameRecipe(AugmentedRecipe, ConditionalRecipe):
         of_real, of_fake = self._judgements(self._seen(real), self._seen(fake), claim)
         return losses.summary(of_real.scores, of_fake.scores)
 
+    @torch.no_grad()
+    def scores_of(self, batch: Batch) -> Tensor:
+        """Scores (N,) of the batch's images, unaugmented, for their conditions; packs of 1 only."""
+        return self._judgement(self._real(batch), self._condition(batch)).scores.flatten()
+
     @property
     def _pack_shape(self) -> tuple[int, int, int]:
         """Length of the conditions of a pack, channels of its images, their size."""

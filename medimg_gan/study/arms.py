@@ -7,7 +7,7 @@ almost equal to it for classes of some hundred slices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from medimg_gan.classify import FOCUSING, TrainingSet, class_balanced_weights
 from medimg_gan.data.ratio import count_to_add
 from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.study.filter_stages import check_stages
 from medimg_gan.study.real_additions import duplicates, interpolations
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Arm:
         weighted_sampling: Draw every class equally often.
         loss: What the optimiser lowers; see ``classify.losses``.
         augmented: Shift, turn, scale (and flip, where allowed) every batch.
+        filtered: Whether synthetic slices must pass a chain of filters; ``NAME:copies+density``
+            names it, ``NAME`` alone takes the study's.
     """
 
     title: str
@@ -59,6 +62,7 @@ class Arm:
     weighted_sampling: bool = False
     loss: Loss = "cross-entropy"
     augmented: bool = False
+    filtered: bool = False
 
 
 def synthetic_minority(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
@@ -164,6 +168,23 @@ ARMS: dict[str, Arm] = {
         swept=True,
         augmented=True,
     ),
+    "filtered": Arm(
+        "Synthetic, filtered",
+        "Synthetic minority slices that passed the filters, added to the real ones.",
+        "synthetic",
+        add=synthetic_minority,
+        swept=True,
+        filtered=True,
+    ),
+    "filtered-classical": Arm(
+        "Synthetic, filtered + classical",
+        "Filtered synthetic minority slices added, and classical augmentation of every batch.",
+        "synthetic",
+        add=synthetic_minority,
+        swept=True,
+        augmented=True,
+        filtered=True,
+    ),
     "tstr": Arm(
         "Synthetic alone",
         "Synthetic slices of every class and no real one (train on synthetic, test on real).",
@@ -176,14 +197,42 @@ ARMS: dict[str, Arm] = {
 
 
 def find_arm(name: str) -> Arm:
-    """The arm of a name.
+    """The arm of a name, which for a filtered one may end in its stages.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If there is none, or its stages cannot be.
     """
-    if name not in ARMS:
-        raise ConfigError(f"study: arm '{name}' is not known", fix=f"choose from {', '.join(ARMS)}")
-    return ARMS[name]
+    base, colon, stages = name.partition(":")
+    if base not in ARMS:
+        raise ConfigError(
+            f"study: arm '{name}' is not known",
+            fix=f"choose from {', '.join(ARMS)}; or filtered:STAGE+STAGE",
+        )
+    arm = ARMS[base]
+    if not colon:
+        return arm
+    if not arm.filtered:
+        raise ConfigError(
+            f"study: arm '{name}': only filtered arms take stages",
+            fix=f"for example filtered:{stages}",
+        )
+    check_stages(tuple(stages.split("+")))
+    return replace(arm, title=f"{arm.title}: {', '.join(stages.split('+'))}")
+
+
+def stages_of(name: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """The filters of an arm: those its name ends in, else the ``usual`` ones; () if unfiltered.
+
+    Raises:
+        ConfigError: If the usual ones are needed and cannot be.
+    """
+    if not find_arm(name).filtered:
+        return ()
+    _, colon, stages = name.partition(":")
+    if colon:
+        return tuple(stages.split("+"))
+    check_stages(usual)
+    return usual
 
 
 def build(arm: Arm, data: StudyData, ratio: float, seed: int) -> TrainingSet:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Synthesise = Callable[[int, int, int], FloatArray]
     """(count, label, seed) -> (count, 1, H, W) float32 in [-1, 1]."""
+    Critique = Callable[[FloatArray, int], FloatArray]
+    """(slices (n, 1, H, W), label) -> (n,) scores of the GAN's critic; larger is more real."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class StudyData:
         thinned: What was taken from ``train`` to make the minority rarer on purpose.
         generator_split: Patient -> split of the generator's own training, if there was one;
             ``leakage.check_leakage`` holds it against this split.
+        critique: What the GAN's critic says of slices, for the filter of that name.
+        fitted: Filters that this training split was asked for; a copy of the data begins anew.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -81,6 +85,8 @@ class StudyData:
     source: str = ""
     thinned: Thinned | None = None
     generator_split: Mapping[str, str] | None = None
+    critique: Critique | None = None
+    fitted: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_labels(self)
@@ -128,7 +134,9 @@ class StudyConfig:
         specificity: Operating point of the minority sensitivity.
         resamples: Bootstrap draws.
         classifier: The same for every arm.
-        features: In which fidelity is measured; see ``metrics.features.build_extractor``.
+        filters: Stages of the filtered arms that name none themselves (keys of
+            :data:`medimg_gan.study.filter_stages.STAGES`), in this order.
+        features: Of filters and fidelity; see ``metrics.features.build_extractor``.
     """
 
     arms: tuple[str, ...] = (
@@ -141,6 +149,7 @@ class StudyConfig:
     specificity: float = 0.9
     resamples: int = 10_000
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    filters: tuple[str, ...] = ("copies", "agreement", "density")
     features: str = "efficientnet-lite0"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from medimg_gan.console import progress, say
 from medimg_gan.data.ratio import count_to_add, ratio_of
 from medimg_gan.errors import ConfigError
-from medimg_gan.study.arms import find_arm
+from medimg_gan.study.arms import find_arm, stages_of
 from medimg_gan.study.cost import announce
 from medimg_gan.study.jobs import job_for
 from medimg_gan.study.kept import Kept, keepers
@@ -34,7 +34,7 @@ class Fit:
     @property
     def name(self) -> str:
         """Name of its file, without the ending."""
-        return f"{self.arm}-{self.ratio:g}-seed{self.seed}"
+        return f"{self.arm.replace(':', '-')}-{self.ratio:g}-seed{self.seed}"
 
 
 def planned_fits(data: StudyData, config: StudyConfig) -> list[Fit]:
@@ -48,6 +48,8 @@ def planned_fits(data: StudyData, config: StudyConfig) -> list[Fit]:
             ratio adds a slice.
     """
     roles = {find_arm(name).role for name in config.arms}
+    for name in config.arms:
+        stages_of(name, config.filters)  # refused now, not after hours
     for needed in ("baseline", "synthetic"):
         if needed not in roles:
             raise ConfigError(

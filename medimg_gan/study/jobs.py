@@ -21,6 +21,7 @@ from medimg_gan.classify import (
     predict,
 )
 from medimg_gan.study.arms import build, find_arm, synthetic_test
+from medimg_gan.study.filters import filtered
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import StudyConfig, StudyData
@@ -76,7 +77,7 @@ def job_for(data: StudyData, config: StudyConfig, fit: Fit) -> Job:
     """The job of a planned training; synthetic slices are made here."""
     asked = fit.arm == ASKED_ABOUT_SYNTHETIC
     return Job(
-        build(find_arm(fit.arm), data, fit.ratio, fit.seed),
+        build(find_arm(fit.arm), filtered(data, config, fit.arm), fit.ratio, fit.seed),
         data.val.images,
         data.val.labels,
         data.test.images,

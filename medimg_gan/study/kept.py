@@ -16,6 +16,7 @@ import numpy as np
 
 from medimg_gan.classify import network_identity
 from medimg_gan.files import written_aside
+from medimg_gan.study.arms import stages_of
 from medimg_gan.study.jobs import FitResult
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Kept:
     def __init__(self, folder: Path, data: StudyData, config: StudyConfig) -> None:
         self.folder = folder / FOLDER
         self.digest = data.digest()
+        self.config = config
         self.settings = asdict(config.classifier)
         del self.settings["device"]
         self.settings["network"] = network_identity(config.classifier.network)
@@ -53,7 +55,7 @@ class Kept:
         """A kept result, or None if it is absent, damaged, or of other settings or data."""
         try:
             with np.load(self._path(fit), allow_pickle=False) as kept:
-                if str(kept["fingerprint"]) != self._fingerprint(fit):
+                if str(kept["fingerprint"]) != self.fingerprint(fit):
                     return None
                 return FitResult(
                     kept["validation"], kept["test"], int(kept["step"]), kept.get("synthetic")
@@ -67,7 +69,7 @@ class Kept:
             "validation": result.validation,
             "test": result.test,
             "step": result.step,
-            "fingerprint": self._fingerprint(fit),
+            "fingerprint": self.fingerprint(fit),
         }
         if result.synthetic is not None:
             arrays["synthetic"] = result.synthetic
@@ -77,10 +79,13 @@ class Kept:
     def _path(self, fit: Fit) -> Path:
         return self.folder / f"{fit.name}.npz"
 
-    def _fingerprint(self, fit: Fit) -> str:
+    def fingerprint(self, fit: Fit) -> str:
         """Changes with anything that would change the result; the device is not among it."""
-        facts = json.dumps([asdict(fit), self.settings, self.digest], sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()
+        facts: list[Any] = [asdict(fit), self.settings, self.digest]
+        stages = stages_of(fit.arm, self.config.filters)
+        if stages:  # the filters' classifier is of the study's first seed
+            facts += [stages, self.config.features, self.config.seed]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def keepers(folds: Sequence[StudyData], config: StudyConfig, folder: Path) -> list[Kept]:

@@ -23,6 +23,7 @@ TINY = StudyConfig(
     resamples=300,
     classifier=ClassifierConfig(width=4, steps=3, batch_size=8, device="cpu"),
     features="random",
+    filters=("copies",),
 )
 
 SEEDED = replace(TINY, seeds=5)

@@ -13,7 +13,6 @@ from medimg_gan.study import StudyData
 from medimg_gan.study.changes import changed_patients
 from medimg_gan.study.curves import POINTS, band, confusion
 from medimg_gan.study.fidelity import fidelity
-from medimg_gan.study.rows import Row
 
 LABELS = np.array([1, 1, 0, 0, 2, 1])
 PATIENTS = np.array(["doe", "doe", "doe", "roe", "poe", "moe"])
@@ -33,11 +32,8 @@ def test_confusion_is_the_mean_over_seeds():
 
 
 def test_changed_patients_have_shares_and_numbers_but_no_names():
-    before = Row("real", 0.4, 0, [], [said(0.9, 0.1, 0.1, 0.1, 0.1, 0.9)] * 2)
-    after = Row(
-        "synthetic", 1.0, 5, [],
-        [said(0.9, 0.9, 0.1, 0.9, 0.1, 0.9), said(0.9, 0.1, 0.1, 0.9, 0.1, 0.9)],
-    )  # fmt: skip
+    before = [said(0.9, 0.1, 0.1, 0.1, 0.1, 0.9)] * 2
+    after = [said(0.9, 0.9, 0.1, 0.9, 0.1, 0.9), said(0.9, 0.1, 0.1, 0.9, 0.1, 0.9)]
     changes = changed_patients(before, after, PATIENTS, known=True)
     assert [(c["minority"], c["slices"], c["reference"], c["candidate"]) for c in changes] == [
         (False, 1, 0.0, 1.0), (True, 2, 0.5, 0.75)

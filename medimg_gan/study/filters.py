@@ -1,0 +1,190 @@
+"""Synthetic slices that pass a chain of filters, as many as were asked for.
+
+Slices are drawn in batches until enough have passed, or ten times as many as were asked for were
+drawn. What passed is then repeated, so that the filter is kept to and counts match the other arms;
+the report says how many different slices there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medimg_gan.errors import DataError
+from medimg_gan.metrics.selection import k_centre
+from medimg_gan.study.arms import find_arm, stages_of, synthesise_checked
+from medimg_gan.study.filter_fits import Candidates, TrainingSide
+from medimg_gan.study.filter_stages import K_CENTRE, STAGES
+
+if TYPE_CHECKING:
+    from medimg_gan.study.data import StudyConfig, StudyData
+    from medimg_gan.study.filter_fits import Fitted
+    from medimg_gan.types import FloatArray, IntArray
+
+BATCH = 64
+"""Slices drawn at once; arms and ratios of one seed draw the same ones, which are judged once."""
+MOST_DRAWN = 10
+"""Times as many as were asked for, before giving up."""
+CHOICE = 2
+"""Times as many as were asked for that pass the other filters, for k-centre to choose from."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one stage did.
+
+    Attributes:
+        stage: Key of STAGES.
+        asked: Slices that came to it.
+        thrown: (n, 1, H, W) those that it threw away, worst first (k-centre: in drawn order).
+    """
+
+    stage: str
+    asked: int
+    thrown: FloatArray
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The outcome of filtering.
+
+    Attributes:
+        images: (count, 1, H, W) what is used; some repeat where ``different`` is smaller.
+        different: How many of them are not repetitions.
+        drawn: Slices made to find them.
+        tallies: One per stage, in the order of the chain.
+    """
+
+    images: FloatArray
+    different: int
+    drawn: int
+    tallies: list[Tally]
+
+
+class Sieve:
+    """The filters of one class of slices, fitted on training slices when first asked.
+
+    Args:
+        data: Its training split, critic and source of synthetic slices; nothing else is read.
+        config: Features and classifier.
+        label: The class.
+    """
+
+    def __init__(self, data: StudyData, config: StudyConfig, label: int) -> None:
+        self.data, self.label = data, label
+        self.side = TrainingSide(data, config, label)
+        self._fitted: dict[str, Fitted] = {}
+        self._drawn: dict[tuple[int, int], Candidates] = {}
+
+    def fitted(self, stage: str) -> Fitted:
+        """A stage that knows the training slices; fitted once."""
+        if stage not in self._fitted:
+            fit = STAGES[stage].fit
+            assert fit is not None, "k-centre chooses, it learns nothing"
+            self._fitted[stage] = fit(self.side)
+        return self._fitted[stage]
+
+    def draw(self, stages: tuple[str, ...], count: int, seed: int) -> Passed:
+        """``count`` slices that pass ``stages``; the same for equal arguments.
+
+        Raises:
+            DataError: If none passes, or a filter cannot be fitted on these training slices.
+        """
+        checks = [stage for stage in stages if stage != K_CENTRE]
+        wanted = count * (CHOICE if K_CENTRE in stages else 1)
+        batches: list[Candidates] = []
+        thrown: dict[str, list[tuple[float, FloatArray]]] = {stage: [] for stage in checks}
+        asked = dict.fromkeys(checks, 0)
+        kept: list[tuple[Candidates, IntArray]] = []
+        while sum(len(rows) for _, rows in kept) < wanted and _size(batches) < MOST_DRAWN * count:
+            batches.append(self._batch(seed, len(batches)))
+            rows = np.arange(len(batches[-1].images))
+            for stage in checks:
+                asked[stage] += len(rows)
+                scores, least = self._scores(stage, batches[-1], rows), self.fitted(stage).least
+                failing = np.flatnonzero(scores < least)
+                thrown[stage] += [(scores[n], batches[-1].images[rows[n]]) for n in failing]
+                rows = rows[scores >= least]
+            kept.append((batches[-1], rows))
+        images = np.concatenate([some.images[rows] for some, rows in kept])
+        tallies = [Tally(stage, asked[stage], self._worst_first(thrown[stage])) for stage in checks]
+        if not len(images):
+            raise self._nothing_passed(tallies, _size(batches))
+        if K_CENTRE in stages:
+            chosen = self._most_spread(kept, min(count, len(images)))
+            tallies.append(Tally(K_CENTRE, len(images), np.delete(images, chosen, axis=0)))
+            images = images[chosen]
+        different = min(count, len(images))
+        # Each as often as any other, give or take one, as the duplicates of real slices are.
+        used = images[np.arange(count) % different]
+        return Passed(used, different, _size(batches), tallies)
+
+    def _batch(self, seed: int, number: int) -> Candidates:
+        """Slices of a seed, apart from those that the unfiltered arms learn from."""
+        if (seed, number) not in self._drawn:
+            word = int(np.random.SeedSequence([seed, 4, number]).generate_state(1)[0])
+            images = synthesise_checked(self.data, BATCH, self.label, word)
+            self._drawn[seed, number] = Candidates(images)
+        return self._drawn[seed, number]
+
+    def _scores(self, stage: str, some: Candidates, rows: IntArray) -> FloatArray:
+        known = some.known.setdefault(stage, np.full(len(some.images), np.nan))
+        new = rows[np.isnan(known[rows])]
+        if len(new):
+            known[new] = self.fitted(stage).score(some, new)
+        return known[rows]
+
+    def _most_spread(self, kept: list[tuple[Candidates, IntArray]], count: int) -> IntArray:
+        """Places among all kept slices, in drawn order."""
+        features = [some.features(rows, self.side.encode) for some, rows in kept if len(rows)]
+        return np.sort(k_centre(np.concatenate(features), count))
+
+    def _worst_first(self, thrown: list[tuple[float, FloatArray]]) -> FloatArray:
+        ordered = sorted(thrown, key=lambda one: one[0])
+        shape = (0, *self.side.images.shape[1:])
+        return np.stack([image for _, image in ordered]) if ordered else np.zeros(shape, np.float32)
+
+    def _nothing_passed(self, tallies: list[Tally], drawn: int) -> DataError:
+        lost = ", ".join(f"{one.stage}: {len(one.thrown)} of {one.asked}" for one in tallies)
+        return DataError(
+            f"study: no synthetic slice of {self.side.name} passed the filters",
+            observed=f"{drawn} were drawn; thrown away by {lost}",
+            cause="the generator is far from the training slices, or copies them",
+            fix="train the GAN for longer, or leave the filter that throws most away out of "
+            "--filters",
+        )
+
+
+def sieve_of(data: StudyData, config: StudyConfig) -> Sieve:
+    """The one sieve of the minority that all arms of a study share."""
+    key = config.features, config.classifier, config.seed
+    if key not in data.fitted:
+        data.fitted[key] = Sieve(data, config, data.minority)
+    return data.fitted[key]
+
+
+def filtered(data: StudyData, config: StudyConfig, arm: str) -> StudyData:
+    """The data with synthetic slices of the minority as an arm wants them: filtered, or as made."""
+    stages = stages_of(arm, config.filters)
+    if not stages:
+        return data
+    sieve, made = sieve_of(data, config), data.synthesise
+
+    def synthesise(count: int, label: int, seed: int) -> FloatArray:
+        if label != data.minority:
+            return made(count, label, seed)
+        return sieve.draw(stages, count, seed).images
+
+    return replace(data, synthesise=synthesise)
+
+
+def filtered_arms(config: StudyConfig) -> dict[str, tuple[str, ...]]:
+    """The filtered arms of a study -> their stages, in the order of ``arms``."""
+    arms = {name: stages_of(name, config.filters) for name in config.arms}
+    return {name: stages for name, stages in arms.items() if stages and find_arm(name).swept}
+
+
+def _size(batches: list[Candidates]) -> int:
+    return sum(len(some.images) for some in batches)

@@ -1,0 +1,258 @@
+"""Filters of synthetic slices: each throws away what was planted, and knows training only."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_study import TINY
+from torch import nn
+
+from medimg_gan.classify import ClassifierConfig
+from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.metrics.features import FEATURES, Extractor
+from medimg_gan.study import Split, StudyData, planned_fits
+from medimg_gan.study.arms import build, find_arm, stages_of
+from medimg_gan.study.filter_report import report_filters
+from medimg_gan.study.filters import Sieve, filtered
+from medimg_gan.study.kept import Kept
+
+CONFIG = replace(
+    TINY,
+    features="pixels",
+    classifier=ClassifierConfig(width=4, steps=40, batch_size=16, device="cpu"),
+)
+KINDS = ("fresh", "copy", "noise", "other class")
+RARE = 1
+
+
+def drawn(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Heads of 16 pixels: a bright right half is the rare class, a bright left half the other."""
+    random = np.random.default_rng(seed)
+    images = np.full((len(labels), 1, 16, 16), -0.9)
+    for image, label in zip(images[:, 0], labels, strict=True):
+        top, size = random.integers(1, 5), random.integers(8, 11)
+        left = 8 if label == RARE else 1
+        image[top : top + size, left : left + 7] = random.uniform(0.1, 0.9)
+    return (images + random.normal(0, 0.02, images.shape)).clip(-1, 1).astype(np.float32)
+
+
+def split(name: str, seed: int) -> Split:
+    labels = np.repeat([RARE] * 12 + [0] * 24, 2)
+    patients = np.repeat([f"{name}{number}" for number in range(36)], 2)
+    return Split(drawn(labels, seed), labels, patients)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pixels():
+    """Features that cost nothing: 16 pixels are a vector already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FEATURES, "pixels", lambda *_: Extractor("pixels", nn.Flatten()))
+        yield
+
+
+@pytest.fixture(scope="module")
+def data() -> StudyData:
+    """A generator that makes the four kinds in turn."""
+    train = split("a", 0)
+
+    def synthesise(count: int, label: int, seed: int) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        made = drawn(np.array([label, label, label, 1 - label])[np.arange(count) % 4], seed)
+        copies = random.choice(train.of_class(label), len(made[1::4]))
+        made[1::4] = copies + random.normal(0, 0.001, copies.shape)
+        made[2::4] = random.uniform(-1, 1, made[2::4].shape)
+        return made.clip(-1, 1)
+
+    return StudyData(train, split("b", 1), split("c", 2), ("common", "rare"), RARE, synthesise)
+
+
+@pytest.fixture(scope="module")
+def sieve(data) -> Sieve:
+    return Sieve(data, CONFIG, RARE)
+
+
+def kinds_kept(sieve: Sieve, stage: str) -> dict[str, float]:
+    """The share of each kind that a stage keeps."""
+    some = sieve._batch(0, 0)
+    kept = sieve._scores(stage, some, np.arange(64)) >= sieve.fitted(stage).least
+    return {kind: float(kept[place::4].mean()) for place, kind in enumerate(KINDS)}
+
+
+def test_copies_throws_away_copies(sieve):
+    kept = kinds_kept(sieve, "copies")
+    assert kept["copy"] == 0
+    assert min(kept["fresh"], kept["noise"]) >= 0.8
+
+
+def test_density_throws_away_what_lies_off_the_manifold(sieve):
+    kept = kinds_kept(sieve, "density")
+    assert kept["noise"] == 0
+    assert kept["fresh"] >= 0.8
+
+
+def test_agreement_throws_away_slices_of_another_class(sieve):
+    kept = kinds_kept(sieve, "agreement")
+    assert kept["other class"] == 0
+    assert kept["fresh"] >= 0.8
+
+
+def test_critic_keeps_what_it_scores_like_three_quarters_of_the_training_slices(data):
+    def brightness(images: np.ndarray, label: int) -> np.ndarray:
+        return images.mean(axis=(1, 2, 3)) + label
+
+    least = np.quantile(brightness(data.train.of_class(RARE), RARE), 0.25)
+    passed = Sieve(replace(data, critique=brightness), CONFIG, RARE).draw(("critic",), 20, 0)
+    assert (brightness(passed.images, RARE) >= least).all()
+    assert (brightness(passed.tallies[0].thrown, RARE) < least).all()
+    with pytest.raises(ConfigError, match="needs the critic"):
+        Sieve(data, CONFIG, RARE).draw(("critic",), 5, 0)
+
+
+def test_stages_are_asked_in_the_order_given(sieve):
+    """The same slices pass; each is thrown away by the first stage that refuses it."""
+    one = sieve.draw(("copies", "density"), 12, seed=0)
+    other = sieve.draw(("density", "copies"), 12, seed=0)
+    assert (one.images == other.images).all()
+    for passed, first in ((one, "copies"), (other, "density")):
+        before, after = passed.tallies
+        assert (before.stage, before.asked) == (first, passed.drawn)
+        assert after.asked == before.asked - len(before.thrown)
+
+
+def test_equal_arguments_give_equal_slices_whatever_was_drawn_before(data, sieve):
+    chain = ("copies", "agreement", "density", "k-centre")
+    used = sieve.draw(chain, 10, seed=1).images
+    fresh = Sieve(data, CONFIG, RARE)
+    assert (fresh.draw(chain, 10, seed=1).images == used).all()
+    assert not (fresh.draw(chain, 10, seed=2).images == used).all()
+
+
+def test_k_centre_chooses_as_many_as_needed_from_twice_as_many(sieve):
+    passed = sieve.draw(("density", "k-centre"), 20, seed=0)
+    choice = passed.tallies[-1]
+    assert choice.asked >= 40
+    assert len(choice.thrown) == choice.asked - 20
+    assert passed.different == len(np.unique(passed.images, axis=0)) == 20
+
+
+def test_too_few_are_repeated_evenly_and_none_is_refused(data):
+    random = np.random.default_rng(0)
+    noise = random.uniform(-1, 1, (64, 1, 16, 16)).astype(np.float32)
+    mostly = replace(data, synthesise=lambda *_: np.r_[drawn(np.ones(1), 7), noise[1:]])
+    passed = Sieve(mostly, CONFIG, RARE).draw(("density",), 25, 0)
+    assert passed.drawn == 256  # the first whole batches beyond ten times as many
+    assert passed.different == 4
+    assert len(passed.images) == 25
+    with pytest.raises(DataError, match=r"no synthetic slice of rare passed") as caught:
+        Sieve(replace(data, synthesise=lambda *_: noise), CONFIG, RARE).draw(("density",), 5, 0)
+    assert "density: 64 of 64" in str(caught.value)
+
+
+def test_validation_and_test_slices_are_never_read(data):
+    class Closed:
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(f"a filter read {name} of a split that is not training")
+
+    closed = replace(data, critique=lambda images, label: np.zeros(len(images)))
+    for name in ("val", "test"):
+        object.__setattr__(closed, name, Closed())
+    everything = ("critic", "copies", "agreement", "density", "k-centre")
+    assert len(Sieve(closed, CONFIG, RARE).draw(everything, 5, 0).images) == 5
+
+
+def test_neighbouring_slices_of_a_patient_do_not_narrow_the_manifold(data):
+    """Six almost equal slices per patient: a new patient must still lie among the training's."""
+    rare = data.train.of_class(RARE)[::2]
+    random = np.random.default_rng(3)
+    near = np.repeat(rare, 6, axis=0)
+    near = (near + random.normal(0, 0.002, near.shape)).clip(-1, 1).astype(np.float32)
+    common = data.train.of_class(0)
+    patients = np.r_[np.repeat(np.arange(12), 6), 100 + np.arange(len(common))]
+    labels = np.r_[np.ones(len(near), np.int64), np.zeros(len(common), np.int64)]
+    train = Split(np.concatenate([near, common]), labels, patients)
+    kept = kinds_kept(Sieve(replace(data, train=train), CONFIG, RARE), "density")
+    assert kept["fresh"] >= 0.5  # radii within a patient would let none pass
+    assert kept["noise"] == 0
+    alone = replace(train, patients=np.where(labels == RARE, 0, patients))
+    with pytest.raises(DataError, match="of one patient"):
+        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("density",), 5, 0)
+    with pytest.raises(DataError, match="holds training patients back"):
+        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("agreement",), 5, 0)
+
+
+# --- arms ---
+
+
+def test_a_filtered_arm_adds_as_many_slices_as_the_others(data):
+    config = replace(CONFIG, filters=("copies", "density"))
+    plain = build(find_arm("synthetic"), filtered(data, config, "synthetic"), 1.0, 0)
+    sifted = build(find_arm("filtered"), filtered(data, config, "filtered"), 1.0, 0)
+    assert len(sifted.labels) == len(plain.labels)
+    assert (sifted.synthetic == plain.synthetic).all()
+    assert filtered(data, config, "synthetic") is data
+
+
+def test_arms_name_their_stages():
+    assert stages_of("filtered", ("density",)) == ("density",)
+    assert stages_of("filtered-classical:copies+k-centre", ("density",)) == ("copies", "k-centre")
+    assert stages_of("synthetic", ("density",)) == ()
+    assert find_arm("filtered:copies+k-centre").title == "Synthetic, filtered: copies, k-centre"
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("filtered:magic", "'magic' is not known"),
+        ("filtered:k-centre+copies", "name it last"),
+        ("filtered:copies+copies", "each once"),
+        ("filtered:", "'' is not known"),
+        ("synthetic:copies", "only filtered arms"),
+    ],
+)
+def test_chains_that_cannot_be_are_refused_with_the_plan(data, arm, message):
+    with pytest.raises(ConfigError, match=message):
+        planned_fits(data, replace(CONFIG, arms=("real", "synthetic", arm)))
+    if arm.startswith("filtered:"):
+        stages = tuple(arm.removeprefix("filtered:").split("+"))
+        with pytest.raises(ConfigError, match=message):
+            planned_fits(data, replace(CONFIG, arms=("real", "filtered"), filters=stages))
+
+
+def test_kept_results_of_another_chain_are_not_used(data, tmp_path):
+    config = replace(CONFIG, arms=("real", "filtered", "filtered:copies"), seeds=1)
+    other = replace(config, filters=("density",))
+    same = {
+        fit.arm: Kept(tmp_path, data, config).fingerprint(fit)
+        == Kept(tmp_path, data, other).fingerprint(fit)
+        for fit in planned_fits(data, config)
+    }
+    assert same == {"real": True, "filtered": False, "filtered:copies": True}
+    assert not any(":" in fit.name for fit in planned_fits(data, config))
+
+
+# --- the report ---
+
+
+def test_the_report_shows_what_was_thrown_away_and_why(data):
+    chain = ("copies", "agreement", "density")
+    config = replace(CONFIG, arms=("real", "synthetic", "filtered"), filters=chain)
+    found = report_filters(data, config)
+    assert found.figures is not None
+    stages = found.figures["stages"]
+    assert [stage["name"] for stage in stages] == list(chain)
+    assert stages[0]["asked"] == found.figures["made"]
+    for before, after in itertools.pairwise(stages):
+        assert before["asked"] - before["dropped"] == before["kept"] == after["asked"]
+    assert found.figures["kept"] == 24  # as many as balance needs
+    assert found.caveats == []
+    copies = found.pictures["Thrown away: nearly a copy of a training slice"]
+    nearest = found.pictures[
+        "Nearest real training slice to those nearly a copy of a training slice"
+    ]
+    assert np.abs(copies - nearest).max() < 0.01
+    assert len(copies) == 10
+    assert any("taken for another class (common 10)" in title for title in found.pictures)
+    assert report_filters(data, TINY).figures is None
