@@ -31,8 +31,8 @@ KEPT = 0.5
 RING_MM = 5.0
 """Thickness of the ring around a lesion."""
 MARGIN_MM = 8.0
-"""Distance from bone and air at which patches are looked for: nearer, an edge that is a little off
-looks like one."""
+"""Distance from bone, air and the volume's ends at which patches are looked for: nearer, an edge
+that is a little off looks like one, and what lies beyond an end is not known."""
 SMOOTHING_MM = 2.0
 """Standard deviation of the Gaussian that takes the noise from values and differences."""
 LEAST_MM, MOST_MM = 4.0, 30.0
@@ -129,7 +129,7 @@ def invented(
         spacing: mm along I, J, K.
         threshold: From :func:`invention_threshold`.
     """
-    deep = _distance(tissue, spacing) > MARGIN_MM
+    deep = _far_inside(tissue, spacing)
     if not deep.any():
         return []
     truths = _sharp_and_blurred(truth, tissue, spacing)
@@ -148,6 +148,12 @@ def invented(
         if strength >= max(threshold, MORE * there):
             found.append(strength)
     return found
+
+
+def _far_inside(tissue: Mask, spacing: Spacing) -> Mask:
+    """Tissue more than ``MARGIN_MM`` from any other, and from the volume's own ends."""
+    padded = _distance(np.pad(tissue, 1), spacing)[1:-1, 1:-1, 1:-1]
+    return padded > MARGIN_MM
 
 
 def _sharp_and_blurred(truth: FloatArray, tissue: Mask, spacing: Spacing) -> list[FloatArray]:
