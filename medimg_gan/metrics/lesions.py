@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from medimg_gan.metrics.paired import BONE, TISSUES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,8 +33,8 @@ KEPT = 0.5
 RING_MM = 5.0
 """Thickness of the ring around a lesion."""
 MARGIN_MM = 8.0
-"""Distance from bone and air at which patches are looked for: nearer, an edge that is a little off
-looks like one."""
+"""Distance from bone and air of truth and translation, and from the volume's ends, at which patches
+are looked for: nearer, an edge that is a little off looks like one."""
 SMOOTHING_MM = 2.0
 """Standard deviation of the Gaussian that takes the noise from values and differences."""
 LEAST_MM, MOST_MM = 4.0, 30.0
@@ -123,13 +125,13 @@ def invented(
     """Strengths of the lesions that a translation of a scan without any shows.
 
     Args:
-        made: (I, J, K) translated values.
-        truth: (I, J, K) true values.
+        made: (I, J, K) translated values in HU.
+        truth: (I, J, K) true values in HU.
         tissue: (I, J, K) soft tissue, where lesions could be.
         spacing: mm along I, J, K.
         threshold: From :func:`invention_threshold`.
     """
-    deep = _distance(tissue, spacing) > MARGIN_MM
+    deep = _far_inside(tissue & ~_grown_into(made, tissue), spacing)
     if not deep.any():
         return []
     truths = _sharp_and_blurred(truth, tissue, spacing)
@@ -148,6 +150,18 @@ def invented(
         if strength >= max(threshold, MORE * there):
             found.append(strength)
     return found
+
+
+def _grown_into(made: FloatArray, tissue: Mask) -> Mask:
+    """Where bone or air of the truth reaches in the translation, if that draws them too large."""
+    hard = (made < TISSUES["fat"][0]) | (made >= BONE)
+    return np.asarray(ndimage.binary_propagation(~tissue, mask=~tissue | hard))
+
+
+def _far_inside(tissue: Mask, spacing: Spacing) -> Mask:
+    """Tissue more than ``MARGIN_MM`` from any other, and from the volume's own ends."""
+    padded = _distance(np.pad(tissue, 1), spacing)[1:-1, 1:-1, 1:-1]
+    return padded > MARGIN_MM
 
 
 def _sharp_and_blurred(truth: FloatArray, tissue: Mask, spacing: Spacing) -> list[FloatArray]:

@@ -37,6 +37,7 @@ class Trainers:
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._speeds: dict[tuple[object, ...], float] = {}
 
     def begin(self, seconds: float) -> None:
         """Start the processes, if so much work (of one process) is worth them."""
@@ -56,7 +57,13 @@ class Trainers:
     def seconds_per_step(
         self, config: ClassifierConfig, shape: tuple[int, int], classes: int
     ) -> float:
-        """Of one classifier's training, while as many others train as will."""
+        """Of one classifier's training, while as many others train as will; measured once."""
+        asked = (replace(config, steps=1), shape, classes, self.side_by_side)
+        if asked not in self._speeds:
+            self._speeds[asked] = self._measured(config, shape, classes)
+        return self._speeds[asked]
+
+    def _measured(self, config: ClassifierConfig, shape: tuple[int, int], classes: int) -> float:
         if self._pool is None:
             return _measure(config, shape, classes)
         for _ in ("while processes start", "while all compute"):
