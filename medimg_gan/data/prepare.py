@@ -371,7 +371,7 @@ def keep_or_compare(path: Path, text: str) -> None:
         if path.read_text(encoding="utf-8") != text:
             raise SplitError(
                 f"{path}: the data are not those with which this run began",
-                cause="files were added, removed, relabelled or changed in between, or the cache's "
+                cause="files were added, removed, relabelled or changed in between, or the "
                 "patient.key is another, so that every patient has another pseudonym",
                 fix="restore them or give that run's --cache, or begin again with --restart or "
                 "another --run",

@@ -88,7 +88,7 @@ def test_no_verb_repeats_what_a_file_says(dicom, place, capfd):
         "augment",
         [
             *study,
-            "--ratio",
+            "--ratios",
             "4",
             "--classifier-steps",
             "2",
