@@ -16,6 +16,7 @@ MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]
 WORDS = ["--minority-class", "tumor", "--data", "scans", *MASK, "--size", "32", "--folds", "2"]
 WORDS += ["--batch-size", "4", "--engine.precision", "32-true", "--steps", "2", "--seeds", "1"]
 WORDS += ["--classifier-steps", "2", "--arms", "real", "synthetic", "--engine.watch-every", "0"]
+WORDS += ["--ratios", "1", "--features", "random"]
 
 
 def stopping(function, after: int):
@@ -59,17 +60,17 @@ WORK = Work(gans=5, gan_step=0.1, classifiers=50, step=0.05, looks=10.0, beside=
 
 
 def test_the_least_budget_leaves_each_the_fewest_steps(monkeypatch):
-    """By hand: 50 x 60 x .05 / 2 + 30 = 105 s in 40 %, which is 4.375 min; the GANs need 1.4."""
-    assert WORK.least_minutes() == pytest.approx(105 / 0.4 / 60)
+    """By hand: 50 x 60 x .05 / 2 + 60 = 135 s in 40 %, which is 5.625 min; the GANs need 1.4."""
+    assert WORK.least_minutes() == pytest.approx(135 / 0.4 / 60)
     assert WORK.classifier_steps(75.0) == pytest.approx(FEWEST_STEPS)
     slow = replace(WORK, gan_step=10.0)
     assert slow.least_minutes() == pytest.approx(5 * FEWEST_GAN_STEPS * 10 / 0.6 / 60)
     monkeypatch.setattr("medimg_gan.apps.common.STARTED", augment_cost.time.monotonic())
     config = Config(minority_class="tumor", folds=5)
-    assert augment_cost._share_out(replace(config, minutes=4.5), WORK) == pytest.approx(
-        0.54, abs=0.01
+    assert augment_cost._share_out(replace(config, minutes=5.75), WORK) == pytest.approx(
+        0.69, abs=0.01
     )
     with pytest.raises(ConfigError, match="too short") as refused:
-        augment_cost._share_out(replace(config, minutes=4.3), WORK)
-    assert "5 GANs of 310 steps and 50 classifiers of 49 steps" in refused.value.observed
-    assert refused.value.fix.startswith("--minutes 5, or fewer --folds")
+        augment_cost._share_out(replace(config, minutes=5.5), WORK)
+    assert "5 GANs of 396 steps and 50 classifiers of 48 steps" in refused.value.observed
+    assert refused.value.fix.startswith("--minutes 7, or fewer --folds")
