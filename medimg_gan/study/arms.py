@@ -169,7 +169,7 @@ ARMS: dict[str, Arm] = {
         augmented=True,
     ),
     "filtered": Arm(
-        "Synthetic, filtered",
+        "Filtered",
         "Synthetic minority slices that passed the filters, added to the real ones.",
         "synthetic",
         add=synthetic_minority,
@@ -177,7 +177,7 @@ ARMS: dict[str, Arm] = {
         filtered=True,
     ),
     "filtered-classical": Arm(
-        "Synthetic, filtered + classical",
+        "Filtered + classical",
         "Filtered synthetic minority slices added, and classical augmentation of every batch.",
         "synthetic",
         add=synthetic_minority,

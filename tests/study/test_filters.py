@@ -199,7 +199,7 @@ def test_arms_name_their_stages():
     assert stages_of("filtered", ("density",)) == ("density",)
     assert stages_of("filtered-classical:copies+k-centre", ("density",)) == ("copies", "k-centre")
     assert stages_of("synthetic", ("density",)) == ()
-    assert find_arm("filtered:copies+k-centre").title == "Synthetic, filtered: copies, k-centre"
+    assert find_arm("filtered:copies+k-centre").title == "Filtered: copies, k-centre"
 
 
 @pytest.mark.parametrize(
