@@ -155,7 +155,7 @@ def invented(
 def _grown_into(made: FloatArray, tissue: Mask) -> Mask:
     """Where bone or air of the truth reaches in the translation, if that draws them too large."""
     hard = (made < TISSUES["fat"][0]) | (made >= BONE)
-    return np.asarray(ndimage.binary_propagation(~tissue, mask=~tissue | hard))
+    return np.array(ndimage.binary_propagation(~tissue, mask=~tissue | hard), bool)
 
 
 def _far_inside(tissue: Mask, spacing: Spacing) -> Mask:
