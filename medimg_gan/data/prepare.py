@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -275,10 +276,11 @@ def label_rows(
         rows = rows[~without].copy()
     classes = tuple(sorted(rows["label"].unique()))
     if must_have and must_have not in classes:
+        near = difflib.get_close_matches(must_have, classes, n=1, cutoff=0.0)
         raise LabelError(
             f"unknown class {must_have!r}",
             observed=f"the data have: {', '.join(classes)}",
-            fix=f"for example {classes[0]!r}",
+            fix=f"for example {near[0]!r}",
         )
     return rows, classes
 

@@ -48,7 +48,8 @@ def leakage(report: Report) -> str:
         return ""
     lines = [
         (
-            f"{escape(check['check'].capitalize())}: {escape(check['what'])}<small>{escape(check['detail'])}</small>",
+            f"{escape(check['check'].capitalize())}: {escape(check['what'])}"
+            f"<small>{escape(check['detail'])}</small>",
             str(check["looked_at"]),
             str(check["found"]),
             f"<b>{escape(OUTCOMES[check['outcome']])}</b>",
