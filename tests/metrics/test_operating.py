@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medimg_gan.metrics import METRICS, Outcome
-from medimg_gan.metrics.classification import once
 from medimg_gan.metrics.operating import precision_at, sensitivity_at
+from medimg_gan.metrics.outcome import once
 
 FINE = (np.arange(20_000) + 0.5) / 20_000
 
