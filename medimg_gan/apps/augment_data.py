@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medimg_gan.data.prepare import SPLIT_FILE, Prepared, read_split
+from medimg_gan.data.prepare import Prepared
+from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
 from medimg_gan.modalities import MODALITIES
 from medimg_gan.study import Split, StudyData, fold_folder

@@ -18,7 +18,8 @@ from medimg_gan.classify import ClassifierConfig
 from medimg_gan.console import say
 from medimg_gan.data.cores import usable_cores
 from medimg_gan.data.folds import prepare_folds
-from medimg_gan.data.prepare import SPLIT_FILE, Prepared, prepare, save_split
+from medimg_gan.data.prepare import Prepared, prepare
+from medimg_gan.data.split_file import SPLIT_FILE, save_split
 from medimg_gan.report import write_report
 from medimg_gan.report.board import write_board
 from medimg_gan.study import StudyConfig, Trainers, run_study

@@ -15,7 +15,7 @@ from medimg_gan.data.domains import sequence_of
 from medimg_gan.data.index import build_index
 from medimg_gan.data.layouts import SEQUENCES
 from medimg_gan.data.placing import ONE_GRID_MM
-from medimg_gan.data.prepare import SPLIT_FILE, read_split
+from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
 from medimg_gan.errors import DataError
 from medimg_gan.evaluation import translation

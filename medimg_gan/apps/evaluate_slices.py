@@ -10,7 +10,8 @@ import numpy as np
 from medimg_gan.apps.common import alarms_of, default_device
 from medimg_gan.console import progress, say
 from medimg_gan.data.dataset import SliceDataset
-from medimg_gan.data.prepare import SPLIT_FILE, prepare, read_split
+from medimg_gan.data.prepare import prepare
+from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.engine.watch import WEIGHTS_BEST
 from medimg_gan.errors import LabelError
 from medimg_gan.evaluation import Material, RealSlices, draw_material, plots, results

@@ -9,15 +9,11 @@ import pandas as pd
 
 from medimg_gan.console import say
 from medimg_gan.data.chain_settings import ChainConfig
-from medimg_gan.data.prepare import (
-    PATIENTS_UNKNOWN,
-    Prepared,
-    classes_of_patients,
-    keep_or_compare,
-    read_labelled,
-)
+from medimg_gan.data.prepare import PATIENTS_UNKNOWN, Prepared, read_labelled
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS, split_into_folds
+from medimg_gan.data.split_column import classes_of_patients
+from medimg_gan.data.split_file import keep_or_compare
 from medimg_gan.data.thinning import Thinning
 from medimg_gan.errors import SplitError
 

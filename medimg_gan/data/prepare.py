@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import io
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +21,13 @@ from medimg_gan.data.index import Index, build_index, say_what_is_wrong
 from medimg_gan.data.masks import Labelling
 from medimg_gan.data.number import Number
 from medimg_gan.data.settings import DataConfig
-from medimg_gan.data.split import SPLITS, split_patients
+from medimg_gan.data.split import SPLITS
+from medimg_gan.data.split_column import split_column
+from medimg_gan.data.split_file import SPLIT_FILE, save_split
 from medimg_gan.data.thinning import Thinned, Thinning
-from medimg_gan.errors import DataError, LabelError, SplitError
-from medimg_gan.files import written_aside
+from medimg_gan.errors import DataError, LabelError
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
-SPLIT_FILE = "split.csv"
 PATIENTS_UNKNOWN = "  note: nothing names the patients; every file counts as a patient of its own"
 
 
@@ -192,19 +191,6 @@ def decoded_cache(config: DataConfig, index: Index, size: int, chain: ChainConfi
     )
 
 
-def read_split(path: Path) -> dict[str, str]:
-    """Patient -> split, as a run saved it.
-
-    Raises:
-        SplitError: If it is absent or damaged.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str)
-        return dict(zip(table["patient"], table["split"], strict=True))
-    except (OSError, ValueError, KeyError) as error:
-        raise SplitError(f"{path}: cannot be read", observed=str(error)) from error
-
-
 def standard_of(rows: pd.DataFrame, chain: ChainConfig) -> StandardScale | None:
     """The standard scale of the training patients' MR volumes, each counted once."""
     train = rows[(rows["split"] == "train") & (rows["modality"] == "mri")]
@@ -283,101 +269,3 @@ def label_rows(
             fix=f"for example {near[0]!r}",
         )
     return rows, classes
-
-
-def split_column(rows: pd.DataFrame, stratum: str, seed: int, must_have: str = "") -> pd.Series:
-    """The split of each row: the user's own, checked, else dealt out by patient.
-
-    Args:
-        rows: With the columns patient, split, label and ``stratum``.
-        stratum: The column by which patients are dealt out evenly.
-        seed: Of the deal.
-        must_have: A class (label) that every split needs.
-
-    Raises:
-        SplitError: If there are too few patients, or the user's split leaks or lacks a part.
-    """
-    given = rows["split"].isin(SPLITS)
-    if given.any():
-        return _given_split(rows, given, stratum, seed, must_have)
-    dealt = split_patients(classes_of_patients(rows, stratum), seed, must_have=must_have)
-    return rows["patient"].map(dealt)
-
-
-def classes_of_patients(rows: pd.DataFrame, stratum: str) -> dict[str, Counter[str]]:
-    """Patient -> slices of each class, in the order of the files."""
-    groups = rows.groupby("patient", sort=False)
-    return {str(patient): Counter(part[stratum]) for patient, part in groups}
-
-
-def _given_split(
-    rows: pd.DataFrame, given: pd.Series, stratum: str, seed: int, must_have: str
-) -> pd.Series:
-    """The user's own split, checked; a missing val part is taken from the training patients."""
-    if not given.all():
-        others = sorted(set(rows.loc[~given, "split"]))
-        raise SplitError(
-            "the table (or folders) give a split to some scans only",
-            observed=f"{int((~given).sum())} slices have {others} in place of {SPLITS}",
-            fix="fill in the column for all scans, or for none",
-        )
-    splits_of = rows.groupby("patient")["split"].nunique()
-    both = int((splits_of > 1).sum())
-    if both:
-        raise SplitError(
-            "the given split puts slices of one patient in two parts",
-            observed=f"{both} of {len(splits_of)} patients",
-            cause="a split by slices, which leaks test patients into training",
-            fix="remove the split column (or folders): patients are then dealt out whole",
-        )
-    split = rows["split"].copy()
-    if "val" not in set(split):
-        training = rows[split == "train"]
-        classes_of = classes_of_patients(training, stratum)
-        dealt = split_patients(classes_of, seed, fractions=(0.8, 0.2, 0.0))
-        split[training.index] = training["patient"].map(dealt)
-        say("  the given split has no val part: a fifth of the training patients becomes it")
-    for part in SPLITS:
-        labels = set(rows.loc[split == part, "label"])
-        if not labels or (must_have and must_have not in labels):
-            raise SplitError(
-                f"the given split has no {must_have or 'slices'} in {part}",
-                fix="change it, or remove the column (or folders) and let patients be dealt out",
-            )
-    return split
-
-
-def save_split(rows: pd.DataFrame, path: Path) -> None:
-    """Write patient -> split; a run that resumes must find the same patients as before.
-
-    Raises:
-        SplitError: If the file is there and says something else.
-    """
-    table = (
-        rows[rows["split"] != ""]
-        .groupby("patient", sort=True)
-        .agg(split=("split", "first"), slices=("split", "size"))
-    )
-    text = io.StringIO()
-    table.to_csv(text)
-    keep_or_compare(path, text.getvalue())
-
-
-def keep_or_compare(path: Path, text: str) -> None:
-    """Write a table of patients, or check that a run which resumes has the same.
-
-    Raises:
-        SplitError: If the file is there and says something else.
-    """
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise SplitError(
-                f"{path}: the data are not those with which this run began",
-                cause="files were added, removed, relabelled or changed in between, or the "
-                "patient.key is another, so that every patient has another pseudonym",
-                fix="restore them or give that run's --cache, or begin again with --restart or "
-                "another --run",
-            )
-        return
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")

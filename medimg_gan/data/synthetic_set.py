@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.data.planes import as_picture
-from medimg_gan.data.prepare import SPLIT_FILE, read_split
+from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.data.tables import read_table
 from medimg_gan.errors import DataError, RunError
 from medimg_gan.imaging import read_files

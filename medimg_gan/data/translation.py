@@ -19,18 +19,12 @@ from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.index import Index, build_index
 from medimg_gan.data.placing import on_one_grid, placed_scans, with_places, with_stacks
-from medimg_gan.data.prepare import (
-    SPLIT_FILE,
-    Prepared,
-    decoded_cache,
-    label_rows,
-    save_split,
-    split_column,
-    standard_of,
-)
+from medimg_gan.data.prepare import Prepared, decoded_cache, label_rows, standard_of
 from medimg_gan.data.scan import Scan
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS
+from medimg_gan.data.split_column import split_column
+from medimg_gan.data.split_file import SPLIT_FILE, save_split
 from medimg_gan.data.visits import with_patients_by_name, with_patients_of
 from medimg_gan.errors import ConfigError
 

@@ -80,11 +80,13 @@ def build_extractor(name: str, training: FloatArray, device: str = "cpu") -> Ext
             (``resnet50:RadImageNet.pt``, ``torchscript:FILE``); see
             :func:`medimg_gan.metrics.user_weights.network_from_file`.
         training: Real training images (N, 1, H, W) in [-1, 1]: all that an encoder may learn from.
-        device: Where to compute.
+        device: Where to compute; ``"auto"`` takes a GPU if there is one.
 
     Raises:
         ConfigError: If the name is unknown, or its weights are absent or do not fit.
     """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if name in FEATURES:
         extractor = FEATURES[name](training, device)
     elif NAMED_FILE.match(name):

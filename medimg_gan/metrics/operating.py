@@ -36,7 +36,7 @@ def sensitivity_at(
         rows = zip(_shares(called), _shares(found), strict=True)
         return np.stack([np.interp(false_positives, across, up) for across, up in rows])
 
-    return _over_folds(of_fold, outcome, weights)
+    return _over_folds(of_fold, lambda minority, others: minority * others, outcome, weights)
 
 
 def precision_at(outcome: Outcome, weights: FloatArray, sensitivities: FloatArray) -> FloatArray:
@@ -64,21 +64,25 @@ def precision_at(outcome: Outcome, weights: FloatArray, sensitivities: FloatArra
             curves[row] = precision[row, np.searchsorted(reached[row], wanted)]
         return curves
 
-    return _over_folds(of_fold, outcome, weights)
+    return _over_folds(of_fold, lambda minority, others: minority * (others > 0), outcome, weights)
 
 
 def _over_folds(
-    of_fold: Callable[[FloatArray, FloatArray], FloatArray], outcome: Outcome, weights: FloatArray
+    of_fold: Callable[[FloatArray, FloatArray], FloatArray],
+    share_of: Callable[[FloatArray, FloatArray], FloatArray],
+    outcome: Outcome,
+    weights: FloatArray,
 ) -> FloatArray:
-    """The mean curve of the outcome's classifiers, weighted by the pairs that each can rank.
+    """The mean curve of the outcome's classifiers, weighted by ``share_of`` (minority, others).
 
-    So the area under the mean ROC curve is the AUROC of :mod:`medimg_gan.metrics.outcome`.
+    ROC counts the pairs that each classifier ranks, precision its minority slices, so that areas
+    under mean curves are the AUROC and AUPRC of :mod:`medimg_gan.metrics.outcome`.
     """
     curves, shares = [], []
     for members in outcome.by_fold:
         found, called = _cumulative(outcome, weights, members)
         curves.append(of_fold(found, called))
-        shares.append(found[:, -1] * called[:, -1])
+        shares.append(share_of(found[:, -1], called[:, -1]))
     share = np.stack(shares)[..., None]
     with np.errstate(invalid="ignore"):
         weighted = np.where(share > 0, np.stack(curves) * share, 0.0)

@@ -32,7 +32,7 @@ def counts(report: Report) -> str:
         lines.append((escape(SPLIT_TITLES.get(str(split), str(split))), *cells))
     unknown = "" if known else note("Patients are unknown; every slice stands alone.")
     folds = report.get("folds", 1)
-    several = note(f"{folds} folds: every patient is tested once, the counts are sums over folds.")
+    several = note(f"{folds} folds: test counts are sums, the others a fold's mean.")
     return table(("Split", *names, "All"), lines) + unknown + (several if folds > 1 else "")
 
 

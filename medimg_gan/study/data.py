@@ -174,6 +174,11 @@ def check_folds(folds: Sequence[StudyData]) -> None:
         )
 
 
+def thinned_in(folds: Sequence[StudyData]) -> str:
+    """What was taken from the training splits on purpose, fold by fold; empty if nothing was."""
+    return "; ".join(dict.fromkeys(str(data.thinned) for data in folds if data.thinned))
+
+
 def _check_labels(data: StudyData) -> None:
     known = range(len(data.classes))
     if data.minority not in known:

@@ -92,9 +92,8 @@ class TrainingSide:
     @cached_property
     def encode(self) -> Extractor:
         """Slices (n, 1, H, W) -> features (n, d)."""
-        device = self.config.classifier.device
         return build_extractor(
-            self.config.features, self.train.images, "cpu" if device == "auto" else device
+            self.config.features, self.train.images, self.config.classifier.device
         )
 
     def between_patients(self, points: FloatArray, stage: str) -> FloatArray:

@@ -111,8 +111,7 @@ def by_outline(seen: dict[str, Compared], control: FloatArray, pairs: Pairs) -> 
 def by_features(seen: dict[str, Compared], config: StudyConfig, pairs: Pairs) -> list[Entry]:
     """Features of the pairs whose outlines are nearest, against those of training patients."""
     train = seen["train"]
-    device = config.classifier.device.replace("auto", "cpu")  # so few images need no GPU
-    extractor = build_extractor(config.features, train.images, device)
+    extractor = build_extractor(config.features, train.images, config.classifier.device)
 
     def apart(one: FloatArray, other: FloatArray) -> FloatArray:
         return np.linalg.norm(extractor(one) - extractor(other), axis=1)

@@ -16,7 +16,7 @@ from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
 from medimg_gan.study.arms import synthesise_checked
 from medimg_gan.study.changes import changed_patients
 from medimg_gan.study.curves import decisions
-from medimg_gan.study.data import StudyData, check_folds
+from medimg_gan.study.data import StudyData, check_folds, thinned_in
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.filter_report import joined, report_filters
@@ -207,6 +207,7 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
     data = folds[0]
     unit = "patients" if data.patients_known else "slices (patients unknown)"
     largest = largest_other_class(data.train.labels, data.minority)
+    thinned = thinned_in(folds)
     return {
         "ratio": "Minority slices in the training split after mixing, over the real slices of the "
         f"largest other class ({largest}); 1 is balance. Arms that add nothing stand at the ratio "
@@ -225,7 +226,7 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
         **({"folds": ABOUT_FOLDS} if len(folds) > 1 else {}),
-        "imbalance": f"Made on purpose: {data.thinned}." if data.thinned else "As in the data.",
+        "imbalance": f"Made on purpose: {thinned}." if thinned else "As in the data.",
         "metrics": {
             name: {
                 "title": metric.title,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from medimg_gan.metrics.comparison import FEWEST_PATIENTS, FEWEST_SEEDS, outcome_of
 from medimg_gan.metrics.neighbours import COPY_QUANTILE
 from medimg_gan.study.arms import find_arm
+from medimg_gan.study.data import thinned_in
 from medimg_gan.study.fits import idle_ratios
 from medimg_gan.study.rows import PRIMARY
 
@@ -67,7 +68,7 @@ def caveats(
 ) -> list[str]:
     """What weakens the verdict, most serious first."""
     return [
-        *_about_thinning(folds[0]),
+        *_about_thinning(folds),
         *_about_patients(folds),
         *_about_seeds(config),
         *_about_arms(folds, config, analysis),
@@ -75,12 +76,13 @@ def caveats(
     ]
 
 
-def _about_thinning(data: StudyData) -> list[str]:
-    if data.thinned is None:
+def _about_thinning(folds: Sequence[StudyData]) -> list[str]:
+    thinned = thinned_in(folds)
+    if not thinned:
         return []
     return [
-        f"The imbalance was made on purpose: {data.thinned}. The verdict is about a class of "
-        f"{data.minority_name} that is rarer in training than in these data."
+        f"The imbalance was made on purpose: {thinned}. The verdict is about a class of "
+        f"{folds[0].minority_name} that is rarer in training than in these data."
     ]
 
 

@@ -7,8 +7,8 @@ from PIL import Image
 
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.domains import parse_domains
-from medimg_gan.data.prepare import read_split
 from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.split_file import read_split
 from medimg_gan.data.translation import prepare_translation
 from medimg_gan.errors import ConfigError, DataError
 

@@ -64,7 +64,7 @@ def test_a_random_network_is_always_the_same_one(images):
     one = build_extractor("random", images)(images)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    np.testing.assert_array_equal(build_extractor("random", images[:2])(images), one)
+    np.testing.assert_array_equal(build_extractor("random", images[:2], "auto")(images), one)
 
 
 def test_features_do_not_depend_on_the_batch(images):

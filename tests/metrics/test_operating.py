@@ -5,7 +5,7 @@ import pytest
 
 from medimg_gan.metrics import METRICS, Outcome
 from medimg_gan.metrics.operating import precision_at, sensitivity_at
-from medimg_gan.metrics.outcome import once
+from medimg_gan.metrics.outcome import once, pool
 
 FINE = (np.arange(20_000) + 0.5) / 20_000
 
@@ -33,6 +33,21 @@ def test_areas_are_auroc_and_average_precision_of_any_weights(ties):
     scores = np.clip(generator.normal(0.4 + 0.2 * labels, 0.2), 0, 1)
     some = outcome(scores.round(1) if ties else scores, labels.astype(int))
     weights = generator.integers(0, 3, size=(3, 40)).astype(float)
+    for curve, name in ((sensitivity_at, "auroc"), (precision_at, "auprc")):
+        areas = curve(some, weights, FINE).mean(axis=1)
+        assert areas == pytest.approx(METRICS[name].score(some, weights), abs=1e-3)
+
+
+def test_areas_over_folds_are_those_of_ranks_within_a_fold():
+    """Folds of unequal shares and on unequal scales: pooled ranks would give other areas."""
+    generator = np.random.default_rng(1)
+    folds = []
+    for minority, others, scale in ((9, 21, 1.0), (4, 30, 0.3)):
+        labels = np.repeat([1, 0], [minority, others])
+        chances = np.clip(generator.normal(0.4 + 0.2 * labels, 0.2), 0, 1) * scale
+        folds.append(outcome(chances, labels))
+    some = pool(folds)
+    weights = generator.integers(0, 3, size=(3, len(some.labels))).astype(float)
     for curve, name in ((sensitivity_at, "auroc"), (precision_at, "auprc")):
         areas = curve(some, weights, FINE).mean(axis=1)
         assert areas == pytest.approx(METRICS[name].score(some, weights), abs=1e-3)

@@ -13,6 +13,7 @@ from medimg_gan.data.thinning import Thinned
 from medimg_gan.study import ARMS, StudyConfig
 from medimg_gan.study.analysis import analyse
 from medimg_gan.study.arms import build
+from medimg_gan.study.data import thinned_in
 from medimg_gan.study.real_additions import interpolations
 from medimg_gan.study.verdict import caveats
 
@@ -71,3 +72,6 @@ def test_imbalance_made_on_purpose_stands_first_among_the_caveats(data):
     thinned = replace(data, thinned=Thinned(1, 10, 4, 37))
     said = caveats([thinned], TINY, analyse([data], TINY, [planted(data, TINY, NULL)]), CLEAN)
     assert "1 of 10 training patients keep these slices, 4 of 37" in said[0]
+    other = replace(data, thinned=Thinned(2, 11, 5, 36))
+    assert thinned_in([thinned, other]) == f"{thinned.thinned}; {other.thinned}"
+    assert thinned_in([data, data]) == ""

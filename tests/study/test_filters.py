@@ -15,7 +15,7 @@ from medimg_gan.errors import ConfigError, DataError
 from medimg_gan.metrics.features import FEATURES, Extractor
 from medimg_gan.study import Split, StudyData, planned_fits
 from medimg_gan.study.arms import build, find_arm, stages_of
-from medimg_gan.study.filter_report import report_filters
+from medimg_gan.study.filter_report import joined, report_filters
 from medimg_gan.study.filters import Sieve, filtered
 from medimg_gan.study.kept import Kept
 
@@ -256,3 +256,13 @@ def test_the_report_shows_what_was_thrown_away_and_why(data):
     assert len(copies) == 10
     assert any("taken for another class (common 10)" in title for title in found.pictures)
     assert report_filters(data, TINY).figures is None
+    both = joined([found, found])
+    assert both.figures is not None
+    assert both.figures["kept"] == 48
+    assert [stage["dropped"] for stage in both.figures["stages"]] == [
+        2 * stage["dropped"] for stage in stages
+    ]
+    assert [row["arm"] for row in both.figures["arms"]] == [
+        "filtered (fold 1)",
+        "filtered (fold 2)",
+    ]
