@@ -67,7 +67,9 @@ class Decision:
         candidate: The best arm and ratio with them, chosen on validation.
         difference: Candidate minus reference in the primary measure, on test.
         tested: Every synthetic arm and ratio -> p after Holm.
-        adjusted_p: The candidate's p after Holm.
+        adjusted_p: The candidate's p, corrected for what it was chosen from; where it is worse than
+            the reference, also for what that was chosen from.
+        baselines: Arms and ratios that the reference was chosen from.
         visible: Difference that would be claimed 8 times in 10.
     """
 
@@ -76,6 +78,7 @@ class Decision:
     difference: Comparison
     tested: dict[Key, float]
     adjusted_p: float
+    baselines: int
     visible: float
 
 
@@ -85,8 +88,13 @@ def decide(by_fold: Sequence[Sequence[Row]], draws: Resamples) -> Decision:
     The claim is made for the arm and ratio that validation preferred, and has to survive Holm's
     correction over all arms and ratios with synthetic slices. Choosing on validation would make
     that needless if only patients were random; but the classifiers scored on test are those that
-    were chosen, and bring the luck of their seeds along. Where folds chose differently, their
-    choice stands in the place of the row that most of them chose.
+    were chosen, and bring the luck of their seeds along. The reference brings its own: help is
+    then harder to claim, but harm easier, so harm has to survive Bonferroni's correction over the
+    arms and ratios that the reference was chosen from as well.
+
+    Where folds chose differently, their choice stands in the place of the row that most of them
+    chose. It is one of many more than there are rows, and the luck that folds chose adds up; so
+    that row, which is one of them, has to pass too.
 
     Args:
         by_fold: The rows of each fold; all have the same arms and ratios in one order.
@@ -103,12 +111,20 @@ def decide(by_fold: Sequence[Sequence[Row]], draws: Resamples) -> Decision:
     if not candidate.agreed:
         difference = compare_outcomes(candidate.test(by_fold), against, draws)
     p_values = {key: comparison.p for key, comparison in found.items()}
+    tested, key = _holm(p_values), candidate.row.key
+    adjusted_p = max(tested[key], _holm({**p_values, key: difference.p})[key])
+    baselines = sum(row.role == ROLES["reference"] for row in rows)
+    if difference.mean < 0:
+        most_chosen = compare_outcomes(candidate.test(by_fold), reference.row.test, draws)
+        worst = max(difference.p, most_chosen.p)
+        adjusted_p = max(adjusted_p, min(baselines * worst, 1.0))
     return Decision(
         reference,
         candidate,
         difference,
-        _holm(p_values),
-        _holm({**p_values, candidate.row.key: difference.p})[candidate.row.key],
+        tested,
+        adjusted_p,
+        baselines,
         minimal_detectable(difference.standard_error, difference.degrees, len(found)),
     )
 

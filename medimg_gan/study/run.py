@@ -220,8 +220,10 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         "Differences: the same draws of patients for both arms, seeds as a random effect, t "
         "interval with Satterthwaite's degrees of freedom.",
         "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
-        "help is claimed for the one that validation preferred only. AUROC also by DeLong's test "
-        "with slices clustered in patients (Obuchowski), for these trainings.",
+        "help is claimed for the one that validation preferred only, harm only if it survives "
+        "Bonferroni's correction over all arms and ratios that the reference was chosen from too; "
+        "where folds chose differently, the one that most of them chose must pass as well. AUROC "
+        "also by DeLong's test with slices clustered in patients (Obuchowski), for these trainings.",
         "by patient": PATIENT_RULES[patient_rule(folds)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",

@@ -194,13 +194,12 @@ def _score(analysis: Analysis, choice: Choice) -> str:
 
 
 def _corrected(decision: Decision) -> str:
-    """The p after Holm, where there was anything to correct for."""
-    count = len(decision.tested)
-    return (
-        f" (p = {decision.adjusted_p:.2g} after Holm over {count} arms and ratios)"
-        if count > 1
-        else ""
-    )
+    """The corrected p, where there was anything to correct for."""
+    count, others = len(decision.tested), decision.baselines
+    p = f"p = {decision.adjusted_p:.2g}"
+    if decision.difference.mean < 0 and others > 1:
+        return f" ({p} after correction for {count + others} arms and ratios, {others} without)"
+    return f" ({p} after Holm over {count} arms and ratios)" if count > 1 else ""
 
 
 def _points(difference: float) -> str:

@@ -183,6 +183,7 @@ def percentile_claim(decision: Decision, by_fold: list[list[Row]], draws: Resamp
 
 ONE_ARM = Design(baselines=("real",), synthetic=("synthetic",), ratios=(1.0,))
 SEEDS_DIFFER = {"seed_spread": 0.8, "own_spread": 0.2}
+SEVEN = (*Design.baselines, "class-balanced", "focal", "interpolated")
 FIVE = (0.25, 0.5, 1.0, 2.0, 4.0)
 NULLS = {
     "4 baselines, 2 arms x 2 ratios": Design(),
@@ -196,6 +197,10 @@ NULLS = {
     "5 folds, 1 arm x 5 ratios, seeds that differ much": replace(
         ONE_ARM, ratios=FIVE, folds=5, **SEEDS_DIFFER
     ),
+    "5 folds of 20, 1 arm x 5 ratios, seeds that differ much": replace(
+        ONE_ARM, ratios=FIVE, folds=5, minority=100, others=150, slices=2, **SEEDS_DIFFER
+    ),
+    "7 baselines, 1 arm, seeds that differ much": replace(ONE_ARM, baselines=SEVEN, **SEEDS_DIFFER),
     "1 arm, only patients' own luck": replace(ONE_ARM, seed_spread=0.0, own_spread=1.0),
 }
 PLANTED = replace(ONE_ARM, effect=0.97)

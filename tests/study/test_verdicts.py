@@ -39,6 +39,18 @@ def test_a_planted_harm_is_found(data):
     assert sentence.startswith("Synthetic slices hurt: ")
 
 
+def test_harm_has_to_survive_the_choice_of_the_reference_too(data):
+    """Of four arms without synthetic slices one is the best by luck; help is harder by itself."""
+    for strength, corrected in ((1.5, 4), (2.5, 1)):
+        planned = {**dict.fromkeys(ARMS, 2.0), "synthetic": strength}
+        analysis = analyse([data], SEEDED, [planted(data, SEEDED, planned)])
+        decision = analysis.decision
+        assert 0 < decision.difference.p < 0.25
+        assert decision.adjusted_p == pytest.approx(corrected * decision.difference.p)
+        _, sentence = verdict([data], SEEDED, analysis)
+        assert ("after correction for 5 arms and ratios, 4 without" in sentence) == (corrected == 4)
+
+
 def test_too_few_patients_cannot_carry_a_claim(data):
     small = replace(data, test=split("c", 5, 20, 8))
     outcome, sentence = judge(small, TINY, {**NULL, "synthetic": 8.0})
