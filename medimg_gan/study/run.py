@@ -223,7 +223,7 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         "help is claimed for the one that validation preferred only, harm only if it survives "
         "Bonferroni's correction over all arms and ratios that the reference was chosen from too; "
         "where folds chose differently, the one that most of them chose must pass as well. AUROC "
-        "also by DeLong's test with slices clustered in patients (Obuchowski), for these trainings.",
+        "also by DeLong's test, slices clustered in patients (Obuchowski), for these trainings.",
         "by patient": PATIENT_RULES[patient_rule(folds)],
         "choices": "Ratio, reference arm, threshold and kept weights are chosen on validation "
         "(arms by minority sensitivity, ties by AUROC); test gives the figures only.",
