@@ -73,7 +73,7 @@ def compare(by_seed: FloatArray, drawn: FloatArray, patients: int) -> Comparison
     Args:
         by_seed: (S,) difference of each pair of trainings on all patients.
         drawn: (B, S) the same on each draw of patients; draws with a NaN are left out.
-        patients: Number of patients that carry the score (of the smaller stratum).
+        patients: Number of patients that carry the score; see ``Resamples.fewest_patients``.
     """
     mean = float(by_seed.mean())
     variance, degrees = variance_of_mean(by_seed, drawn, patients)

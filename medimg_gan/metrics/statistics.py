@@ -48,13 +48,14 @@ class Resamples:
         patient_counts: (B, P) how often each patient was drawn.
         patient_of_slice: (N,) index into the patients.
         seed_counts: (B, S) how often each seed was drawn.
-        smallest_stratum: Patients of the smaller stratum: the degrees of freedom follow it.
+        fewest_patients: Those with slices of the class of interest, or those with other slices,
+            whichever are fewer: the degrees of freedom follow them.
     """
 
     patient_counts: FloatArray
     patient_of_slice: IntArray
     seed_counts: FloatArray
-    smallest_stratum: int
+    fewest_patients: int
 
     def first(self, number: int) -> Resamples:
         """The first so many draws."""
@@ -84,17 +85,21 @@ def draw(
             patients without are then drawn apart, each as many as there are.
     """
     names, patient_of_slice = np.unique(patients, return_inverse=True)
+    of_class = np.zeros(len(patients), bool) if positive is None else np.asarray(positive) == 1
     stratum = np.zeros(len(names), dtype=bool)
-    if positive is not None:
-        stratum[patient_of_slice[np.asarray(positive).astype(bool)]] = True
+    stratum[patient_of_slice[of_class]] = True
     generator = np.random.default_rng(seed)
     counts = np.zeros((resamples, len(names)))
     members = [np.flatnonzero(stratum == side) for side in (False, True)]
-    members = [inside for inside in members if len(inside)]
     for inside in members:
-        counts[:, inside] = _counts(generator, len(inside), resamples)
+        if len(inside):
+            counts[:, inside] = _counts(generator, len(inside), resamples)
     seed_counts = _counts(generator, seeds, resamples)
-    return Resamples(counts, patient_of_slice, seed_counts, min(map(len, members)))
+    # Not the smaller stratum: where nearly all patients have slices of both kinds, the few that
+    # have none of the class would decide about a score that they hardly touch.
+    kinds = [np.unique(patient_of_slice[inside]) for inside in (of_class, ~of_class)]
+    fewest = min(len(kind) for kind in kinds if len(kind))
+    return Resamples(counts, patient_of_slice, seed_counts, fewest)
 
 
 def replicates(

@@ -157,7 +157,7 @@ def describe(tests: dict[Key, list[Outcome]], reference: Key, draws: Resamples) 
             name: compare(
                 plain[key][name] - plain[reference][name],
                 drawn[key][name] - drawn[reference][name],
-                draws.smallest_stratum,
+                draws.fewest_patients,
             )
             for name in METRICS
         }

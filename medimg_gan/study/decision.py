@@ -155,4 +155,4 @@ def compare_outcomes(
     score = METRICS[measure].score
     by_seed = seed_scores(score, first) - seed_scores(score, second)
     drawn = [replicates({measure: score}, test, draws)[measure] for test in (first, second)]
-    return compare(by_seed, drawn[0] - drawn[1], draws.smallest_stratum)
+    return compare(by_seed, drawn[0] - drawn[1], draws.fewest_patients)

@@ -72,9 +72,16 @@ def test_strata_keep_their_number_of_patients_and_nothing_is_undefined():
     draws = draw(patients, 1, resamples=200, seed=0, positive=positive)
     assert (draws.patient_counts[:, [0, 2]].sum(axis=1) == 2).all(), "a and c have the class"
     assert (draws.patient_counts[:, [1, 3, 4]].sum(axis=1) == 3).all()
-    assert draws.smallest_stratum == 2
+    assert draws.fewest_patients == 2
     one = [outcome(np.linspace(0, 1, 7), positive)]
     assert np.isfinite(replicates(AUROC, one, draws)).all()
+
+
+def test_one_patient_without_the_class_does_not_decide_about_the_others_score():
+    """Eight patients have slices of both kinds: they carry sensitivity, and nearly all the rest."""
+    patients = np.array([*np.repeat(np.arange(8), 2), 8, 8])
+    positive = np.array([0, 1] * 8 + [0, 0])
+    assert draw(patients, 1, resamples=1, seed=0, positive=positive).fewest_patients == 8
 
 
 def test_same_seed_gives_the_same_draws():
