@@ -36,7 +36,7 @@ class Config(TrainingConfig):
     once at the most, and from 5 folds on exactly once."""
     arms: tuple[str, ...] = (
         "real", "weighted", "class-balanced", "classical", "duplicate", "interpolated",
-        "synthetic", "synthetic-classical",
+        "duplicate-classical", "synthetic", "synthetic-classical",
     )  # fmt: skip
     """What is compared; an unknown name lists them all."""
     classifier: str = "resnet10"

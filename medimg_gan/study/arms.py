@@ -153,6 +153,14 @@ ARMS: dict[str, Arm] = {
         add=interpolations,
         swept=True,
     ),
+    "duplicate-classical": Arm(
+        "Duplicated + classical",
+        "Real minority slices again, and classical augmentation of every batch.",
+        "baseline",
+        add=duplicates,
+        swept=True,
+        augmented=True,
+    ),
     "synthetic": Arm(
         "Synthetic added",
         "Synthetic minority slices added to the real ones.",

@@ -141,7 +141,7 @@ class StudyConfig:
 
     arms: tuple[str, ...] = (
         "real", "weighted", "class-balanced", "classical", "duplicate", "interpolated",
-        "synthetic", "synthetic-classical",
+        "duplicate-classical", "synthetic", "synthetic-classical",
     )  # fmt: skip
     ratios: tuple[float, ...] = (0.25, 0.5, 1.0)
     seeds: int = 5

@@ -139,6 +139,15 @@ def _about_arms(folds: Sequence[StudyData], config: StudyConfig, analysis: Analy
             "The arm that adds duplicates of real slices was not run, so a gain may come from "
             "the balance alone."
         )
+    arms = [find_arm(name) for name in config.arms]
+    both = any(arm.role == "baseline" and arm.swept and arm.augmented for arm in arms)
+    augmented = any(find_arm(analysis.rows[place].arm).augmented for place in chosen.places)
+    if augmented and not both and analysis.decision.difference.mean > 0:
+        said.append(
+            "No arm without synthetic slices has more minority slices and classical augmentation "
+            "at once (duplicate-classical), as the arm with them has, so a gain may come from "
+            "these two together."
+        )
     reached = [scores[row.key]["specificity"].mean for row in (chosen, reference)]
     if abs(reached[0] - reached[1]) > UNEQUAL_SPECIFICITY:
         said.append(

@@ -98,6 +98,18 @@ def test_caveats_say_what_weakens_the_verdict(data):
     assert caveats([large], config, analysis, CLEAN) == []
 
 
+def test_a_gain_of_synthetic_and_classical_needs_an_arm_that_differs_by_synthetic_slices_only(data):
+    """Balance and augmentation stand in no other arm together, unless duplicate-classical runs."""
+    for arms, said in (((), 1), (("duplicate-classical",), 0)):
+        config = replace(
+            SEEDED, arms=("real", "duplicate", "classical", *arms, "synthetic-classical")
+        )
+        results = planted(data, config, {**NULL, "synthetic-classical": 4.0})
+        analysis = analyse([data], config, [results])
+        found = caveats([data], config, analysis, CLEAN)
+        assert sum("may come from these two together" in caveat for caveat in found) == said
+
+
 def test_a_study_from_arrays_to_a_judgement(data, tmp_path, capsys):
     """End to end on slices where the rare class has a bright corner."""
     for part in (data.train, data.val, data.test):
