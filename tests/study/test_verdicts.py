@@ -98,6 +98,20 @@ def test_caveats_say_what_weakens_the_verdict(data):
     assert caveats([large], config, analysis, CLEAN) == []
 
 
+def test_unequal_specificity_is_told_with_the_difference_at_an_equal_one(data):
+    """Validation misleads one arm's threshold; ranks on test are equal, and so is sensitivity."""
+    config = replace(SEEDED, arms=("real", "synthetic"))
+    results = planted(data, config, {**NULL, "real": 2.0, "synthetic": 2.0})
+    for fit, result in results.items():
+        if fit.arm == "synthetic":
+            bolder = result.validation * np.array([1.0, 0.8, 1.0])
+            results[fit] = replace(result, validation=bolder)
+    analysis = analyse([data], config, [results])
+    assert analysis.decision.difference.mean > 0.03
+    (said,) = [one for one in caveats([data], config, analysis, CLEAN) if "equal specif" in one]
+    assert said.endswith("By their ROC curves on test, the difference at 90 % is +0.0 points.")
+
+
 def test_a_gain_of_synthetic_and_classical_needs_an_arm_that_differs_by_synthetic_slices_only(data):
     """Balance and augmentation stand in no other arm together, unless duplicate-classical runs."""
     for arms, said in (((), 1), (("duplicate-classical",), 0)):
