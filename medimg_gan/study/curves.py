@@ -37,7 +37,8 @@ def decisions(
 
     Args:
         row: The arm at one ratio.
-        decision: Its reference and candidate have curves, as the real slices alone have.
+        decision: Its reference and candidate have curves (where folds chose differently, the rows
+            that most of them chose), as the real slices alone have.
         patients: (N,) of the test slices.
         config: For the draws.
 
@@ -47,7 +48,8 @@ def decisions(
         point; and, of some arms, ``roc`` and ``pr``: ``x``, ``mean``, ``low``, ``high``.
     """
     found: dict[str, Any] = confusion(row.test)
-    if row.arm == ALWAYS_DRAWN or row.key in (decision.reference.key, decision.candidate.key):
+    chosen = decision.reference.row.key, decision.candidate.row.key
+    if row.arm == ALWAYS_DRAWN or row.key in chosen:
         draws = draw(
             patients,
             len(row.test),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -66,12 +67,13 @@ class Trainers:
     def _measured(self, config: ClassifierConfig, shape: tuple[int, int], classes: int) -> float:
         if self._pool is None:
             return _measure(config, shape, classes)
-        for _ in ("while processes start", "while all compute"):
-            asked = [
-                self._pool.submit(_measure, _on_device(config, number), shape, classes)
-                for number in range(self.workers)
-            ]
-            found = [one.result() for one in asked]
+        with _death_told():
+            for _ in ("while processes start", "while all compute"):
+                asked = [
+                    self._pool.submit(_measure, _on_device(config, number), shape, classes)
+                    for number in range(self.workers)
+                ]
+                found = [one.result() for one in asked]
         return max(found)
 
     def train(
@@ -91,7 +93,7 @@ class Trainers:
                 yield key, train_job(job, lambda: advance(1))
             return
         waiting: dict[Future[FitResult], tuple[KeyT, int]] = {}
-        try:
+        with _death_told():
             for number, (key, job) in enumerate(jobs):
                 job = replace(job, config=_on_device(job.config, number))
                 waiting[self._pool.submit(train_job, job)] = (key, job.config.steps)
@@ -100,12 +102,6 @@ class Trainers:
                     yield from _ended(waiting, advance)
             while waiting:
                 yield from _ended(waiting, advance)
-        except BrokenProcessPool as error:
-            raise RunError(
-                "study: a process that trains classifiers ended by itself",
-                cause="the system ended it, most often for want of memory",
-                fix="--workers 1; what was trained is kept, the same command goes on",
-            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +110,19 @@ class Trainers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+@contextmanager
+def _death_told() -> Iterator[None]:
+    """A process that the system ended becomes an error of ours."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RunError(
+            "study: a process that trains classifiers ended by itself",
+            cause="the system ended it, most often for want of memory",
+            fix="--workers 1; what was trained is kept, the same command goes on",
+        ) from error
 
 
 def _ended(

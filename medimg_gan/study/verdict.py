@@ -97,8 +97,9 @@ def _about_patients(folds: Sequence[StudyData]) -> list[str]:
     data = folds[0]
     if not data.patients_known:
         said.append(
-            "Patients are unknown: slices were drawn one by one, so slices of one patient may "
-            "stand in several splits, and every interval is too narrow."
+            "Patients are unknown: every file counts as a patient of its own, so every interval is "
+            "too narrow and p too small; and unless a split was given that keeps them apart, "
+            "slices of one patient may stand in several splits."
         )
     unit = _unit(data)
     tested = sum(fold.test.patients_with(data.minority) for fold in folds)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_study import NULL, SEEDED, TINY, marked, planted, split
 
-from medimg_gan.errors import ConfigError, SplitError
+from medimg_gan.errors import ConfigError, RunError, SplitError
 from medimg_gan.metrics.comparison import holm
 from medimg_gan.study import ARMS, StudyData, Trainers, planned_fits, run_study
 from medimg_gan.study.analysis import analyse
+from medimg_gan.study.curves import decisions
 from medimg_gan.study.fits import common_ratios, missing_fits, run_fits, train_share
+from medimg_gan.study.jobs import job_for
 from medimg_gan.study.rows import PRIMARY
 from medimg_gan.study.verdict import selection, verdict
 
@@ -64,6 +68,13 @@ def test_each_fold_chooses_on_its_own_validation_patients_only(folds):
     own = [one.by_slice.scores[one.decision.reference.key][PRIMARY].mean for one in alone]
     positives = np.array([24, 20])
     assert found == pytest.approx(own @ positives / 44)
+    patients = np.concatenate([data.test.patients for data in folds])
+    drawn = {
+        row.arm
+        for row in analysis.rows
+        if "roc" in decisions(row, analysis.decision, patients, TINY)
+    }
+    assert drawn == {"real", "weighted", "synthetic"}, "those that most folds chose"
     _, sentence = verdict(folds, SEEDED, analysis)
     assert "as each fold's validation chose; weighted sampling in 1 of 2" in sentence
     assert "22 test patients with meningioma of 2 folds" in sentence
@@ -129,6 +140,22 @@ def test_shares_of_several_processes_make_up_the_whole(folds, tmp_path):
         assert missing_fits(folds, TWO_ARMS, tmp_path) != []
         train_share(folds, TWO_ARMS, tmp_path, missing[rank::3])
     assert missing_fits(folds, TWO_ARMS, tmp_path) == []
+
+
+def test_a_process_that_dies_is_told_while_speeds_are_measured_and_while_jobs_are_trained(folds):
+    class Dying:
+        def submit(self, *_: object) -> Future:
+            future: Future = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    trainers = Trainers(2)
+    trainers._pool = Dying()  # type: ignore[assignment]
+    job = job_for(folds[0], TINY, planned_fits(folds[0], TINY)[0])
+    with pytest.raises(RunError, match="ended by itself"):
+        trainers.seconds_per_step(TINY.classifier, (16, 16), 3)
+    with pytest.raises(RunError, match="ended by itself"):
+        list(trainers.train([(0, job)], lambda steps: None))
 
 
 def test_little_work_starts_no_processes():
