@@ -19,7 +19,7 @@ from medimg_gan.study.curves import decisions
 from medimg_gan.study.data import StudyData, check_folds, thinned_in
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fidelity import fidelity
-from medimg_gan.study.filter_report import joined, report_filters
+from medimg_gan.study.filter_report import sift
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.leakage import check_leakage, pooled
 from medimg_gan.study.rows import PRIMARY, patient_rule
@@ -92,7 +92,8 @@ def run_study(
     check_folds(folds)
     first = folds[0]
     leakages = [check_leakage(data, config) for data in folds]  # before anything is trained
-    filters = joined([report_filters(data, config) for data in folds])
+    filters = sift(folds, config)
+    asked, config = config, filters.of_running(config)
     results = run_fits(folds, config, folder, trainers)
     analysis = analyse(folds, config, results)
     decision = analysis.decision
@@ -105,7 +106,7 @@ def run_study(
         "outcome": outcome,
         "caveats": [
             *caveats(folds, config, analysis, copies),
-            *filters.caveats,
+            *filters.caveats.values(),
             *dict.fromkeys(said for leakage in leakages for said in leakage.warnings),
         ],
         "minority": first.minority_name,
@@ -141,7 +142,7 @@ def run_study(
         "filters": filters.figures,
         "method": _method(folds, config),
         "synthetic_source": "; ".join(fold.source for fold in folds),
-        "config": as_dict(config),
+        "config": as_dict(asked),
         "environment": environment(),
     }
     return StudyResult(report, pictures | leakages[0].pictures | filters.pictures)
