@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,9 @@ from sklearn.metrics import pairwise_distances
 
 from medimg_gan.classify import TrainingSet, fit_classifier, predict
 from medimg_gan.errors import ConfigError, DataError
-from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
 from medimg_gan.metrics.prdc import NEAREST, density_counts
+from medimg_gan.study.features import extractor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,7 @@ class TrainingSide:
         self.classes, self.mirror = data.classes, data.mirror
         self.critique, self.source = data.critique, data.source
         self.config, self.label = config, label
+        self._extractor = partial(extractor_of, data, config)
         rows = np.flatnonzero(data.train.labels == label)
         self.images, self.patients = data.train.images[rows], data.train.patients[rows]
 
@@ -89,12 +90,10 @@ class TrainingSide:
         """Of the class."""
         return self.classes[self.label]
 
-    @cached_property
+    @property
     def encode(self) -> Extractor:
         """Slices (n, 1, H, W) -> features (n, d)."""
-        return build_extractor(
-            self.config.features, self.train.images, self.config.classifier.device
-        )
+        return self._extractor()
 
     def between_patients(self, points: FloatArray, stage: str) -> FloatArray:
         """(N, N) distances of the class's training slices; infinite within a patient.

@@ -35,6 +35,7 @@ class Stage:
         limit: Where it draws the line.
         fit: Learns the line; None for the choice among those that passed all others.
         shows_nearest: Whether the nearest training slice explains why.
+        by_features: Whether slices are described by features, which is what takes time.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Stage:
     limit: str
     fit: Callable[[TrainingSide], Fitted] | None
     shows_nearest: bool = False
+    by_features: bool = False
 
 
 STAGES: dict[str, Stage] = {
@@ -67,6 +69,7 @@ STAGES: dict[str, Stage] = {
         f"slices as all but {DENSITY_QUANTILE:.0%} of real ones are, and of one at least",
         fit_density,
         shows_nearest=True,
+        by_features=True,
     ),
     "critic": Stage(
         "not convincing to the critic",
@@ -79,6 +82,7 @@ STAGES: dict[str, Stage] = {
         "Of twice as many as needed, those that together lie nearest to all (greedy k-centre).",
         "as many as needed, each the farthest from those chosen before",
         None,
+        by_features=True,
     ),
 }
 """Every filter that ``--filters`` can name."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medimg_gan.study.data import Split, StudyConfig
+    from medimg_gan.study.filter_report import FilterReport
+    from medimg_gan.study.leakage import RealLeakage
     from medimg_gan.study.trainers import Trainers
     from medimg_gan.types import FloatArray
 
@@ -72,6 +74,9 @@ def run_study(
     config: StudyConfig,
     folder: Path,
     trainers: Trainers | None = None,
+    *,
+    checked: Sequence[RealLeakage] = (),
+    filters: FilterReport | None = None,
 ) -> StudyResult:
     """Train every arm with every seed, compare, and judge.
 
@@ -81,6 +86,8 @@ def run_study(
         folder: Each training is kept in ``folder/fits`` (``folder/fold-1/fits`` ... of several
             folds); a repetition only does what is missing.
         trainers: Who trains; this process alone if not given.
+        checked: What was found in the real slices of each fold, where it was looked for before.
+        filters: What filters do to these data, where they were asked before.
 
     Raises:
         ConfigError: If arms or ratios leave nothing to compare.
@@ -91,8 +98,9 @@ def run_study(
     folds = [data] if isinstance(data, StudyData) else list(data)
     check_folds(folds)
     first = folds[0]
-    leakages = [check_leakage(data, config) for data in folds]  # before anything is trained
-    filters = sift(folds, config)
+    known = checked or [None] * len(folds)
+    leakages = [check_leakage(data, config, real) for data, real in zip(folds, known, strict=True)]
+    filters = filters or sift(folds, config)
     asked, config = config, filters.of_running(config)
     results = run_fits(folds, config, folder, trainers)
     analysis = analyse(folds, config, results)

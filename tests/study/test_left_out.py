@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from planted_kinds import CONFIG, RARE, data_of_kinds, drawn, flat_features
 
 from medimg_gan.errors import DataError
 from medimg_gan.metrics.comparison import holm
+from medimg_gan.metrics.features import FEATURES, Extractor
 from medimg_gan.study import StudyData, run_study
+from medimg_gan.study.cost import asks_classifier, seconds_per_slice, slices_described
+from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.filter_report import sift
 from medimg_gan.study.filters import Sieve
 from medimg_gan.study.rows import PRIMARY
@@ -98,3 +102,29 @@ def test_a_hundredth_of_the_slices_and_one_must_pass(data):
     sieve = Sieve(one, CONFIG, RARE)
     assert sieve.lets_through(("density",), 100, 0)
     assert not sieve.lets_through(("density",), 101, 0)
+
+
+# --- what it costs ---
+
+
+def test_slices_that_are_described_are_counted_before(data, monkeypatch):
+    """All of fidelity's, and the filters' where half pass: 24 training slices, 24 for balance."""
+    described = []
+
+    class Counted(Extractor):
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            described.append(len(images))
+            return super().__call__(images)
+
+    monkeypatch.setitem(FEATURES, "flat", lambda *_: Counted("flat", torch.nn.Flatten()))
+    plain = replace(SOME, arms=("real", "synthetic"))
+    fidelity([replace(data)], plain)
+    assert sum(described) == slices_described(data, plain) == 3 * (24 + 24 + 48)
+    expected = 3 * 96 + 24 + 2 * 64  # whole batches, of each of two seeds
+    assert slices_described(data, SOME) == expected
+    choosy = replace(SOME, filters=("copies", "k-centre"), seeds=1)
+    assert slices_described(data, choosy) == 3 * 96 + 24 + 128
+    assert seconds_per_slice(data, SOME) > 0
+    assert [asks_classifier(replace(SOME, filters=(one,))) for one in ("agreement", "copies")] == [
+        True, False
+    ]  # fmt: skip
