@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medimg_gan.data.known_patients import KnownPatients
 from medimg_gan.errors import SplitError
 from medimg_gan.metrics.likeness import limit_of_copies
 from medimg_gan.study.arms import synthesise_checked
@@ -175,28 +176,20 @@ def _generator(data: StudyData) -> list[Entry]:
     """
     if data.generator_split is None:
         return []
-    learnt, chose = (
-        {patient for patient, part in data.generator_split.items() if part == name}
-        for name in ("train", "val")
+    known = KnownPatients.of(data.generator_split)
+    known.refuse(
+        data.source,
+        foreign=known.learnt - set(data.train.patients.tolist()),
+        tested=set(data.test.patients.tolist()),
+        fix="use the seed, --data and --cache of that run, or leave --gan away",
     )
-    foreign = learnt - set(data.train.patients.tolist())
-    tested = chose & set(data.test.patients.tolist())
-    if foreign or tested:
-        raise SplitError(
-            f"{data.source}: knows patients that this study holds out",
-            observed=f"{len(foreign)} of its {len(learnt)} training patients are no training "
-            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
-            "patients here",
-            cause="another seed, other data or another project key gave another split",
-            fix="use the seed, --data and --cache of that run, or leave --gan away",
-        )
     return [
         line(
-            "generator", "its training patients held out here", 0, len(learnt),
+            "generator", "its training patients held out here", 0, len(known.learnt),
             "By its own split file.", "refused",
         ),
         line(
-            "generator", "its validation patients in test", 0, len(chose),
+            "generator", "its validation patients in test", 0, len(known.chose),
             "They chose its weights.", "refused",
         ),
     ]  # fmt: skip
