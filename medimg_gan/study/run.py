@@ -215,11 +215,13 @@ def _counts_of_split(split: Split, data: StudyData) -> dict[str, Any]:
 def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
     data = folds[0]
     unit = "patients" if data.patients_known else "slices (patients unknown)"
-    largest = largest_other_class(data.train.labels, data.minority)
+    largest = [largest_other_class(fold.train.labels, fold.minority) for fold in folds]
+    same = len(set(largest)) == 1
+    counts = str(largest[0]) if same else f"fold by fold {', '.join(map(str, largest))}"
     thinned = thinned_in(folds)
     return {
         "ratio": "Minority slices in the training split after mixing, over the real slices of the "
-        f"largest other class ({largest}); 1 is balance. Arms that add nothing stand at the ratio "
+        f"largest other class ({counts}); 1 is balance. Arms that add nothing stand at the ratio "
         "of the real slices.",
         "budget": f"{config.classifier.steps} optimiser steps of {config.classifier.batch_size} "
         "slices, one network, one schedule, the same seeds and validation in every arm.",
@@ -227,7 +229,8 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         f"({config.resamples}; {min(config.resamples, SECONDARY_DRAWS)} for secondary measures) of "
         f"{unit} (within those with {data.minority_name} and those without) and of seeds. "
         "Differences: the same draws of patients for both arms, seeds as a random effect, t "
-        "interval with Satterthwaite's degrees of freedom.",
+        "interval with Satterthwaite's degrees of freedom, cut at 100 points either way, as shares "
+        "cannot differ by more.",
         "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
         "help is claimed for the one that validation preferred only. AUROC also by DeLong's test "
         "with slices clustered in patients (Obuchowski), for these trainings.",

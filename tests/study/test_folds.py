@@ -14,6 +14,7 @@ from medimg_gan.study import StudyData, Trainers, planned_fits, run_study
 from medimg_gan.study.analysis import analyse
 from medimg_gan.study.fits import common_ratios, missing_fits, run_fits, train_share
 from medimg_gan.study.rows import PRIMARY
+from medimg_gan.study.run import _method
 from medimg_gan.study.verdict import selection, verdict
 
 TWO_ARMS = replace(TINY, arms=("real", "synthetic"), seeds=1)
@@ -102,6 +103,7 @@ def test_a_study_of_folds_from_arrays_to_a_judgement(folds, tmp_path):
     assert report["counts"]["test"]["patients"]["meningioma"] == 22
     assert report["counts"]["val"]["patients"]["meningioma"] == 8
     assert report["synthetic_source"] == "gan x; gan y"
+    assert "largest other class (20); 1 is" in report["method"]["ratio"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold-1", "fold-2"]
     assert len(list(tmp_path.rglob("*.npz"))) == 4
 
@@ -132,3 +134,9 @@ def test_little_work_starts_no_processes():
     with Trainers(2) as trainers:
         trainers.begin(seconds=5)
         assert trainers.side_by_side == 1
+
+
+def test_the_method_names_the_largest_class_of_each_fold_where_they_differ(folds):
+    train = split("w", 3, 12, 6)
+    ratio = _method([folds[0], replace(folds[1], train=train)], TWO_ARMS)["ratio"]
+    assert "largest other class (fold by fold 20, 24); 1 is balance" in ratio
