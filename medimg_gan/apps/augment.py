@@ -118,7 +118,7 @@ def main(config: Config) -> None:
     if gans:
         folds = augment_study.with_gans(fabric, config, prepared, folds, gans)
     classifiers = sum(map(len, planned_in_all(folds, settings)))
-    checked = augment_study.look_for_leakage(fabric, folds, settings)
+    checked = augment_study.look_at_real(fabric, folds, settings)
     if not gans:
         minutes = augment_cost.plan_gans(
             fabric, config, prepared, folds, settings, classifiers, folder

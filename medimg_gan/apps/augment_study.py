@@ -24,6 +24,7 @@ from medimg_gan.report import write_report
 from medimg_gan.report.board import write_board
 from medimg_gan.study import StudyConfig, StudyData, Trainers, run_study
 from medimg_gan.study.filter_report import sift
+from medimg_gan.study.filters import check_needs
 from medimg_gan.study.fits import missing_fits, train_share
 from medimg_gan.study.leakage import RealLeakage, check_real, in_words, pooled
 
@@ -116,15 +117,22 @@ def train_gans(
     return places
 
 
-def look_for_leakage(
+def look_at_real(
     fabric: Fabric, folds: Sequence[StudyData], settings: StudyConfig
 ) -> list[RealLeakage]:
     """What the real slices of each fold tell: asked once, before hours go into a GAN.
 
     Raises:
         SplitError: If anything held out is in what is learnt from.
+        DataError: If a filter could not be fitted.
     """
-    checked = told_by_first(fabric, lambda: [check_real(data, settings) for data in folds])
+
+    def look() -> list[RealLeakage]:
+        for data in folds:
+            check_needs(data, settings)
+        return [check_real(data, settings) for data in folds]
+
+    checked = told_by_first(fabric, look)
     table = pooled([*one.exact, *one.alike] for one in checked)
     for warning in in_words(table):
         say(f"  note: {warning}")

@@ -95,26 +95,31 @@ class TrainingSide:
         """Slices (n, 1, H, W) -> features (n, d)."""
         return self._extractor()
 
-    def between_patients(self, points: FloatArray, stage: str) -> FloatArray:
-        """(N, N) distances of the class's training slices; infinite within a patient.
-
-        Raises:
-            DataError: If they are all of one patient.
-        """
+    def between_patients(self, points: FloatArray) -> FloatArray:
+        """(N, N) distances of the class's training slices; infinite within a patient."""
+        several_patients(self)
         same = self.patients[:, np.newaxis] == self.patients
-        if same.all():
-            raise DataError(
-                f"study: filter '{stage}' compares slices of different patients",
-                observed=f"all training slices of {self.name} are of one patient",
-                fix="leave it out of --filters and --arms, or give data with more patients",
-            )
         return np.where(same, np.inf, pairwise_distances(points))
+
+
+def several_patients(side: TrainingSide) -> None:
+    """What copies and density need, to tell how near slices of different patients are.
+
+    Raises:
+        DataError: If all of the class's training slices are of one patient.
+    """
+    if len(np.unique(side.patients)) < 2:
+        raise DataError(
+            "study: filters 'copies' and 'density' compare slices of different patients",
+            observed=f"all training slices of {side.name} are of one patient",
+            fix="leave them out of --filters and --arms, or give data with more patients",
+        )
 
 
 def fit_copies(side: TrainingSide) -> Fitted:
     """A slice nearer to a training slice than slices of two patients are to one another."""
     flat = side.images.reshape(len(side.images), -1)
-    between = side.between_patients(flat, "copies").min(axis=1) / np.sqrt(flat.shape[1])
+    between = side.between_patients(flat).min(axis=1) / np.sqrt(flat.shape[1])
     return Fitted(
         lambda some, rows: nearest(some.images[rows], side.images)[0],
         float(np.quantile(between, COPY_QUANTILE)),
@@ -128,7 +133,7 @@ def fit_density(side: TrainingSide) -> Fitted:
     own patient would make it as small as the difference of two neighbouring slices.
     """
     real = side.encode(side.images)
-    between = side.between_patients(real, "density")
+    between = side.between_patients(real)
     k = min(NEAREST, int(np.isfinite(between).sum(axis=1).min()))
     radii = np.partition(between, k - 1, axis=1)[:, k - 1]
     of_real = (between < radii[:, np.newaxis]).sum(axis=0)
@@ -176,7 +181,7 @@ def fit_agreement(side: TrainingSide) -> Fitted:
 def _own_classifier(side: TrainingSide) -> Classifier:
     """Every class drawn equally often, or a rare one would never be named."""
     train, config = side.train, side.config
-    back = _held_back(side)
+    back = held_back(side)
     images, labels = train.images[~back], np.asarray(train.labels[~back], dtype=np.int64)
     counts = np.bincount(labels, minlength=len(side.classes))
     share = np.maximum(counts, 1) * np.count_nonzero(counts)
@@ -198,8 +203,11 @@ def _own_classifier(side: TrainingSide) -> Classifier:
     )
 
 
-def _held_back(side: TrainingSide) -> np.ndarray:
-    """(N,) bool: all slices of a fifth of the training patients with the class, and of the others.
+def held_back(side: TrainingSide) -> np.ndarray:
+    """What agreement needs, to choose its classifier.
+
+    Returns:
+        (N,) bool: all slices of a fifth of the training patients with the class, and of the others.
 
     Raises:
         DataError: If that leaves either part without the class, or without another.

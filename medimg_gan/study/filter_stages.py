@@ -20,6 +20,8 @@ from medimg_gan.study.filter_fits import (
     fit_copies,
     fit_critic,
     fit_density,
+    held_back,
+    several_patients,
 )
 
 K_CENTRE = "k-centre"
@@ -36,6 +38,7 @@ class Stage:
         fit: Learns the line; None for the choice among those that passed all others.
         shows_nearest: Whether the nearest training slice explains why.
         by_features: Whether slices are described by features, which is what takes time.
+        needs: Raises a DataError where the training slices are too few to learn from.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Stage:
     fit: Callable[[TrainingSide], Fitted] | None
     shows_nearest: bool = False
     by_features: bool = False
+    needs: Callable[[TrainingSide], object] = lambda side: None
 
 
 STAGES: dict[str, Stage] = {
@@ -54,6 +58,7 @@ STAGES: dict[str, Stage] = {
         "patients",
         fit_copies,
         shows_nearest=True,
+        needs=several_patients,
     ),
     "agreement": Stage(
         "taken for another class",
@@ -61,6 +66,7 @@ STAGES: dict[str, Stage] = {
         "back, gives the slice its own class.",
         "own class the most probable",
         fit_agreement,
+        needs=held_back,
     ),
     "density": Stage(
         "unlike any training slice",
@@ -70,6 +76,7 @@ STAGES: dict[str, Stage] = {
         fit_density,
         shows_nearest=True,
         by_features=True,
+        needs=several_patients,
     ),
     "critic": Stage(
         "not convincing to the critic",

@@ -195,6 +195,17 @@ def sieve_of(data: StudyData, config: StudyConfig) -> Sieve:
     return data.fitted[key]
 
 
+def check_needs(data: StudyData, config: StudyConfig) -> None:
+    """Refuse filters that these training slices are too few for; no generator is asked.
+
+    Raises:
+        DataError: If a filter of the study could not be fitted.
+    """
+    for stages in filtered_arms(config).values():
+        for stage in stages:
+            STAGES[stage].needs(sieve_of(data, config).side)
+
+
 def filtered(data: StudyData, config: StudyConfig, arm: str) -> StudyData:
     """The data with synthetic slices of the minority as an arm wants them: filtered, or as made.
 

@@ -14,7 +14,7 @@ from medimg_gan.errors import ConfigError, DataError
 from medimg_gan.study import Split, StudyData, planned_fits
 from medimg_gan.study.arms import build, find_arm, stages_of
 from medimg_gan.study.filter_report import joined, report_filters
-from medimg_gan.study.filters import Sieve, filtered
+from medimg_gan.study.filters import Sieve, check_needs, filtered
 from medimg_gan.study.kept import Kept
 
 
@@ -139,11 +139,19 @@ def test_neighbouring_slices_of_a_patient_do_not_narrow_the_manifold(data):
     kept = kinds_kept(Sieve(replace(data, train=train), CONFIG, RARE), "density")
     assert kept["fresh"] >= 0.5  # radii within a patient would let none pass
     assert kept["noise"] == 0
-    alone = replace(train, patients=np.where(labels == RARE, 0, patients))
-    with pytest.raises(DataError, match="of one patient"):
-        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("density",), 5, 0)
-    with pytest.raises(DataError, match="holds training patients back"):
-        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("agreement",), 5, 0)
+
+
+def test_what_a_filter_needs_is_told_before_there_is_a_generator(data):
+    """The training slices of the class are all of one patient; nobody synthesises."""
+    patients = np.where(data.train.labels == RARE, "one", data.train.patients)
+    alone = replace(data, train=replace(data.train, patients=patients), synthesise=None)
+    needs = {"density": "of one patient", "copies": "of one patient", "agreement": "holds training"}
+    for stage, told in needs.items():
+        config = replace(CONFIG, arms=("real", "filtered"), filters=(stage, "k-centre"))
+        check_needs(data, config)
+        with pytest.raises(DataError, match=told):
+            check_needs(alone, config)
+    check_needs(alone, replace(CONFIG, arms=("real", "synthetic")))
 
 
 # --- arms ---
