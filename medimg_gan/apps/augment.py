@@ -98,9 +98,11 @@ def main(config: Config) -> None:
     minutes_left(config)  # refuses a study without an end, before anything heavy loads
     say_if_embedded(config.source)
     from medimg_gan.apps import augment_cost, augment_study
+    from medimg_gan.apps.augment_data import real_data
     from medimg_gan.apps.training import check_options, open_training
     from medimg_gan.classify import check_network, find_network
     from medimg_gan.study.arms import stages_of
+    from medimg_gan.study.fits import planned_in_all
 
     fabric, run = open_training(config, "augment", folder)
     check_options("cgan", config.set, config.batch_size)
@@ -111,11 +113,21 @@ def main(config: Config) -> None:
     prepared = augment_study.prepared_folds(fabric, config, folder, condition)
     check_network(config.classifier, len(prepared[0].classes), config.size)
     settings = augment_study.settings_of(config, str(fabric.device))
+    folds = [real_data(config, one) for one in prepared]
     gans = [config.gan] if config.gan else []
+    if gans:
+        folds = augment_study.with_gans(fabric, config, prepared, folds, gans)
+    classifiers = sum(map(len, planned_in_all(folds, settings)))
+    checked = augment_study.look_at_real(fabric, folds, settings)
     if not gans:
-        minutes = augment_cost.plan_gans(fabric, config, prepared, settings, folder)
+        minutes = augment_cost.plan_gans(
+            fabric, config, prepared, folds, settings, classifiers, folder
+        )
         gans = augment_study.train_gans(fabric, config, prepared, folder, minutes)
-    report = augment_study.judge(fabric, config, prepared, gans, settings, folder)
+        folds = augment_study.with_gans(fabric, config, prepared, folds, gans)
+    report = augment_study.judge(
+        fabric, config, folds, gans, settings, classifiers, checked, folder
+    )
     if report is None:
         return  # the first process alone writes
     counts = [one.counts() for one in prepared]

@@ -6,8 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from medimg_gan.data.prepare import Prepared
 from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.errors import ConfigError, LabelError, RunError, SplitError
@@ -18,6 +16,7 @@ from medimg_gan.synthesis import Generator, load_critic, load_run, weights_file
 
 if TYPE_CHECKING:
     from medimg_gan.apps.augment import Config
+    from medimg_gan.types import FloatArray
 
 
 def gan_folders(folder: Path, folds: int) -> list[Path]:
@@ -25,46 +24,41 @@ def gan_folders(folder: Path, folds: int) -> list[Path]:
     return [fold_folder(folder, fold, folds) / "gan" for fold in range(folds)]
 
 
-def study_data(config: Config, prepared: Prepared, gan: Path, device: str) -> StudyData:
-    """The arrays of one fold, with its GAN."""
-    generator = _fitting(load_run(gan, device), gan, config, prepared)
-    asks_critic = any("critic" in stages_of(arm, config.filters) for arm in config.arms)
-    weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
+def real_data(config: Config, prepared: Prepared) -> StudyData:
+    """The real slices of one fold: all that is looked at before there is a GAN."""
     splits = {}
     for name in ("train", "val", "test"):
         dataset = prepared.dataset(name)
         splits[name] = Split(dataset.images(), dataset.labels, dataset.patients)
+    modality = str(prepared.dataset("train").table["modality"].iloc[0])
     return StudyData(
         **splits,
         classes=prepared.classes,
         minority=prepared.classes.index(config.minority_class),
-        synthesise=lambda count, label, seed: generator.sample_encoded(
-            count, prepared.classes[label], seed
-        ),
-        mirror=MODALITIES[generator.modality].mirror and config.transform.mirrors,
+        synthesise=_nothing,
+        mirror=MODALITIES[modality].mirror and config.transform.mirrors,
         patients_known=prepared.patients_known,
         thinned=prepared.thinned,
-        critique=load_critic(gan, device) if asks_critic else None,
-        generator_split=read_split(gan / SPLIT_FILE),
+    )
+
+
+def with_gan(
+    data: StudyData, config: Config, prepared: Prepared, gan: Path, device: str
+) -> StudyData:
+    """The same fold with its GAN."""
+    generator = _fitting(load_run(gan, device), gan, config, prepared)
+    asks_critic = any("critic" in stages_of(arm, config.filters) for arm in config.arms)
+    weights = hashlib.sha256(weights_file(gan, "best").read_bytes()).hexdigest()[:12]
+    return data.with_generator(
+        lambda count, label, seed: generator.sample_encoded(count, prepared.classes[label], seed),
         source=f"{type(generator.recipe).__name__} in {gan}, weights {weights}",
+        generator_split=read_split(gan / SPLIT_FILE),
+        critique=load_critic(gan, device) if asks_critic else None,
     )
 
 
-def without_pictures(config: Config, prepared: Prepared) -> StudyData:
-    """The patients and labels of one fold, to plan by before there is a GAN; all slices black."""
-    splits = {}
-    for name in ("train", "val", "test"):
-        dataset = prepared.dataset(name)
-        shape = (len(dataset), 1, config.size, config.size)
-        black = np.broadcast_to(np.float32(-1), shape)  # takes no memory
-        splits[name] = Split(black, dataset.labels, dataset.patients)
-    return StudyData(
-        **splits,
-        classes=prepared.classes,
-        minority=prepared.classes.index(config.minority_class),
-        synthesise=lambda count, label, seed: np.zeros((0, 1, config.size, config.size)),
-        patients_known=prepared.patients_known,
-    )
+def _nothing(count: int, label: int, seed: int) -> FloatArray:
+    raise AssertionError("there is no GAN yet")
 
 
 def _fitting(loaded: object, gan: Path, config: Config, prepared: Prepared) -> Generator:

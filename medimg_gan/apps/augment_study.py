@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medimg_gan.apps.augment_cost import choose_classifier_steps
-from medimg_gan.apps.augment_data import gan_folders, study_data
+from medimg_gan.apps.augment_data import gan_folders, with_gan
 from medimg_gan.apps.common import Budget, alarms_of, with_embedded_data
 from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.training import fit_gan, once, open_run_once
@@ -22,8 +22,11 @@ from medimg_gan.data.prepare import Prepared, prepare
 from medimg_gan.data.split_file import SPLIT_FILE, save_split
 from medimg_gan.report import write_report
 from medimg_gan.report.board import write_board
-from medimg_gan.study import StudyConfig, Trainers, run_study
+from medimg_gan.study import StudyConfig, StudyData, Trainers, run_study
+from medimg_gan.study.filter_report import sift
+from medimg_gan.study.filters import check_needs
 from medimg_gan.study.fits import missing_fits, train_share
+from medimg_gan.study.leakage import RealLeakage, check_real, in_words, pooled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,40 +117,76 @@ def train_gans(
     return places
 
 
-def judge(
+def look_at_real(
+    fabric: Fabric, folds: Sequence[StudyData], settings: StudyConfig
+) -> list[RealLeakage]:
+    """What the real slices of each fold tell: asked once, before hours go into a GAN.
+
+    Raises:
+        SplitError: If anything held out is in what is learnt from.
+        DataError: If a filter could not be fitted.
+    """
+
+    def look() -> list[RealLeakage]:
+        for data in folds:
+            check_needs(data, settings)
+        return [check_real(data, settings) for data in folds]
+
+    checked = told_by_first(fabric, look)
+    table = pooled([*one.exact, *one.alike] for one in checked)
+    for warning in in_words(table):
+        say(f"  note: {warning}")
+    return checked
+
+
+def with_gans(
     fabric: Fabric,
     config: Config,
     prepared: Sequence[Prepared],
+    folds: Sequence[StudyData],
+    gans: Sequence[Path],
+) -> list[StudyData]:
+    """The folds, each with its GAN."""
+    return [
+        with_gan(data, config, one, gan, str(fabric.device))
+        for data, one, gan in zip(folds, prepared, gans, strict=True)
+    ]
+
+
+def judge(
+    fabric: Fabric,
+    config: Config,
+    folds: Sequence[StudyData],
     gans: Sequence[Path],
     settings: StudyConfig,
+    classifiers: int,
+    checked: Sequence[RealLeakage],
     folder: Path,
 ) -> dict[str, Any] | None:
     """Train the classifiers, compare, write the report; None in all processes but the first.
 
     Several processes (torchrun) share the classifiers out; each keeps its own in files, from
-    which the first gathers them.
+    which the first gathers them. What filters leave out, the first finds for all.
     """
-    folds = [
-        study_data(config, one, gan, str(fabric.device))
-        for one, gan in zip(prepared, gans, strict=True)
-    ]
     alone = fabric.world_size == 1
     with Trainers(min(config.source.workers, usable_cores()) if alone else 1) as trainers:
         steps = told_by_first(
             fabric,
             lambda: choose_classifier_steps(
-                config, folds, settings, folder, trainers, fabric.world_size
+                config, folds, settings, classifiers, folder, trainers, fabric.world_size
             ),
         )
         settings = replace(settings, classifier=replace(settings.classifier, steps=steps))
+        filters = told_by_first(fabric, lambda: sift(folds, settings))
         if not alone:
-            missing = told_by_first(fabric, lambda: missing_fits(folds, settings, folder))
+            running = filters.of_running(settings)
+            missing = told_by_first(fabric, lambda: missing_fits(folds, running, folder))
             share = missing[fabric.global_rank :: fabric.world_size]
-            train_share(folds, settings, folder, share)
+            train_share(folds, running, folder, share)
             fabric.barrier()
             if not fabric.is_global_zero:
                 return None
-        result = run_study(folds, settings, folder, trainers)
+        result = run_study(folds, settings, folder, trainers, checked=checked, filters=filters)
     for fold, gan in enumerate(gans, start=1):
         where = f"fold {fold}: " if len(gans) > 1 else ""
         result.report["caveats"] += [where + alarm for alarm in alarms_of(gan)]

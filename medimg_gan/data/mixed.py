@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from medimg_gan.console import say
 from medimg_gan.data.dataset import SliceDataset
+from medimg_gan.data.known_patients import KnownPatients
 from medimg_gan.data.ratio import count_to_add
 from medimg_gan.data.synthetic_set import SyntheticSet
 from medimg_gan.errors import ConfigError, DataError, LabelError, SplitError
@@ -204,19 +205,14 @@ def _refuse_held_out(real: Dataset[Any], synthetic: SyntheticSet) -> None:
     if synthetic.gan_split is None:
         say("  note: the GAN's split is not at hand; nobody checked which patients it knows")
         return
-    rows, known = real.cache.rows, synthetic.gan_split
-    held_out = {part: set(rows.loc[rows["split"] == part, "patient"]) for part in ("val", "test")}
-    trained = {patient for patient, part in known.items() if part == "train"}
-    chose = {patient for patient, part in known.items() if part == "val"}  # its best weights
-    seen = trained & (held_out["val"] | held_out["test"]), chose & held_out["test"]
-    if any(seen):
-        raise SplitError(
-            "mixing: the GAN knows patients who are held out here",
-            observed=f"{len(seen[0])} of its training patients are validation or test patients "
-            f"here, {len(seen[1])} of its validation patients are test patients here",
-            cause="another seed, other data or another project key gave another split",
-            fix="prepare with the seed and data of the GAN, and folder= its run",
-        )
+    rows, known = real.cache.rows, KnownPatients.of(synthetic.gan_split)
+    val, test = (set(rows.loc[rows["split"] == part, "patient"]) for part in ("val", "test"))
+    known.refuse(
+        "mixing: the GAN",
+        foreign=val | test,
+        tested=test,
+        fix="prepare with the seed and data of the GAN, and folder= its run",
+    )
 
 
 def _refuse_misfits(real: Dataset[Any], synthetic: SyntheticSet) -> None:

@@ -42,8 +42,8 @@ class Comparison:
 
     Attributes:
         mean: First minus second, averaged over the seeds.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
+        low: Lower end of the 95 % interval; never below -1.
+        high: Upper end; never above 1.
         standard_error: Over patients and seeds.
         degrees: Of freedom, by Satterthwaite (1946).
         p: Two-sided, for no difference; below 0.05 where the interval excludes 0.
@@ -55,6 +55,20 @@ class Comparison:
     standard_error: float
     degrees: float
     p: float
+
+    @staticmethod
+    def within(mean: float, reach: float, error: float, degrees: float, p: float) -> Comparison:
+        """Mean and how far its interval reaches, which is cut where shares cannot differ by more.
+
+        All scores are shares, or mean squares of their errors, in [0, 1]. With two seeds, t has
+        one degree of freedom and reaches 12.7 standard errors.
+        """
+        return Comparison(mean, max(mean - reach, -1.0), min(mean + reach, 1.0), error, degrees, p)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the interval ends where differences of shares do."""
+        return self.standard_error > 0 and (self.low == -1 or self.high == 1)
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers for JSON."""
@@ -82,7 +96,7 @@ def compare(by_seed: FloatArray, drawn: FloatArray, patients: int) -> Comparison
         return Comparison(mean, mean, mean, 0.0, degrees, 0.0 if mean else 1.0)
     reach = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, degrees))
-    return Comparison(mean, mean - reach, mean + reach, error, degrees, p)
+    return Comparison.within(mean, reach, error, degrees, p)
 
 
 def variance_of_mean(by_seed: FloatArray, drawn: FloatArray, patients: int) -> tuple[float, float]:

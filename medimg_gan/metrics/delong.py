@@ -82,7 +82,7 @@ def compare_auroc(
     error = float(np.sqrt(variance))
     reach = float(stats.norm.ppf(1 - ALPHA / 2)) * error
     p = float(2 * stats.norm.sf(abs(mean) / error)) if error > 0 else float(mean == 0)
-    return Comparison(mean, mean - reach, mean + reach, error, float("inf"), p)
+    return Comparison.within(mean, reach, error, float("inf"), p)
 
 
 def _mean_placements(outcomes: Sequence[Outcome], members: IntArray) -> FloatArray:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from medimg_gan.console import say
+from medimg_gan.data.ratio import count_to_add
+from medimg_gan.study.features import extractor_of
+from medimg_gan.study.fidelity import slices_compared
+from medimg_gan.study.filter_stages import K_CENTRE, STAGES
+from medimg_gan.study.filters import BATCH, CHOICE, filtered_arms
 from medimg_gan.study.jobs import slices_asked
 
 if TYPE_CHECKING:
@@ -20,6 +27,11 @@ FORWARD_SHARE = 1 / 3
 WORTH_TIMING = 500
 """Steps of all classifiers below which a study starts without measuring."""
 
+PASSING = 0.5
+"""Share of the synthetic slices that pass the filters, as long as nobody has asked them."""
+
+TIMED_SLICES = 16
+
 
 def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -> float:
     """One training with all its looks at validation and test."""
@@ -29,6 +41,36 @@ def seconds_of_fit(data: StudyData, config: ClassifierConfig, per_step: float) -
 def steps_of_looks(data: StudyData, config: ClassifierConfig) -> float:
     """Steps that take as long as one training's looks."""
     return FORWARD_SHARE * slices_asked(data, config) / config.batch_size
+
+
+def asks_classifier(config: StudyConfig) -> bool:
+    """Whether a filter trains a classifier of its own, in every fold."""
+    return any("agreement" in stages for stages in filtered_arms(config).values())
+
+
+def slices_described(data: StudyData, config: StudyConfig) -> int:
+    """Slices of a fold of which features are taken: by fidelity and by the filters.
+
+    How many a filter sees is known only when it is asked: half are taken to pass.
+    """
+    described = slices_compared(data)
+    chains = filtered_arms(config).values()
+    by_features = [chain for chain in chains if any(STAGES[stage].by_features for stage in chain)]
+    if by_features:
+        most = count_to_add(data.train.labels, data.minority, max(config.ratios))
+        wanted = most * max(CHOICE if K_CENTRE in chain else 1 for chain in by_features)
+        each_seed = math.ceil(wanted / PASSING / BATCH) * BATCH
+        described += len(data.train.of_class(data.minority)) + config.seeds * each_seed
+    return described
+
+
+def seconds_per_slice(data: StudyData, config: StudyConfig) -> float:
+    """Of taking its features, measured for a moment."""
+    extractor, some = extractor_of(data, config), data.train.images[:TIMED_SLICES]
+    extractor(some)
+    begun = time.perf_counter()
+    extractor(some)
+    return (time.perf_counter() - begun) / len(some)
 
 
 def announce(
@@ -50,9 +92,12 @@ def announce(
     each = seconds_of_fit(folds[0], config.classifier, per_step)
     count = trainers.side_by_side
     beside = f", {count} at a time" if count > 1 else ""
+    described = sum(slices_described(data, config) for data in folds)
+    features = described * seconds_per_slice(folds[0], config)
     say(
-        f"study: {per_step:.3f} s a step, {in_words(each)} a classifier{beside}: about "
-        f"{in_words(missing * each / count)} in all"
+        f"study: {per_step:.3f} s a step, {in_words(each)} a classifier{beside}; features of about "
+        f"{described} slices, {in_words(features)}: about "
+        f"{in_words(missing * each / count + features)} in all"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from medimg_gan.data.thinning import Thinned
+    from medimg_gan.metrics.features import Extractor
     from medimg_gan.types import FloatArray, IntArray
 
     Synthesise = Callable[[int, int, int], FloatArray]
@@ -67,6 +68,7 @@ class StudyData:
             ``leakage.check_leakage`` holds it against this split.
         critique: What the GAN's critic says of slices, for the filter of that name.
         fitted: Filters that this training split was asked for; a copy of the data begins anew.
+        extractors: The features that it was asked for; see ``features.extractor_of``.
 
     Raises:
         SplitError: If a patient is in two splits, or a split lacks the minority or the rest.
@@ -87,6 +89,9 @@ class StudyData:
     generator_split: Mapping[str, str] | None = None
     critique: Critique | None = None
     fitted: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    extractors: dict[Any, Extractor] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         _check_labels(self)
@@ -94,6 +99,25 @@ class StudyData:
         _check_classes_present(self)
         if self.patients_known:
             _check_patients_apart(self)
+
+    def with_generator(
+        self,
+        synthesise: Synthesise,
+        *,
+        source: str,
+        generator_split: Mapping[str, str] | None = None,
+        critique: Critique | None = None,
+    ) -> StudyData:
+        """The same real slices, and what makes synthetic ones."""
+        made = replace(
+            self,
+            synthesise=synthesise,
+            source=source,
+            generator_split=generator_split,
+            critique=critique,
+        )
+        made.extractors.update(self.extractors)  # they know real slices alone
+        return made
 
     @property
     def splits(self) -> dict[str, Split]:

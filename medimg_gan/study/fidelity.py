@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.images import IMAGE_METRICS, PIXELS, ImageSet, compare
 from medimg_gan.study.arms import synthesise_checked
+from medimg_gan.study.features import extractor_of
 
 if TYPE_CHECKING:
     from medimg_gan.metrics.features import Extractor
@@ -52,13 +52,29 @@ def fidelity(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
     return {"features": config.features, "figures": figures}
 
 
+def slices_compared(data: StudyData) -> int:
+    """Slices of which features are taken in a fold: synthetic, test and training ones."""
+    return 3 * sum(sum(_counts(data, labels).values()) for labels in _groups(data).values())
+
+
+def _groups(data: StudyData) -> dict[str, list[int]]:
+    return {data.minority_name: [data.minority], ALL: list(range(len(data.classes)))}
+
+
+def _counts(data: StudyData, labels: list[int]) -> dict[int, int]:
+    """Label -> slices of it in each compared set."""
+    most = MOST // len(labels)
+    return {
+        label: min(most, *(int((part.labels == label).sum()) for part in (data.train, data.test)))
+        for label in labels
+    }
+
+
 def _figures_of(data: StudyData, config: StudyConfig) -> dict[tuple[str, str], dict[str, Any]]:
-    extractor = build_extractor(config.features, data.train.images, config.classifier.device)
-    everything = list(range(len(data.classes)))
-    groups = {data.minority_name: [data.minority], ALL: everything}
+    extractor = extractor_of(data, config)
     return {
         (group, figure["name"]): {"group": group, **figure}
-        for group, labels in groups.items()
+        for group, labels in _groups(data).items()
         for figure in _compared(data, config, extractor, labels)
     }
 
@@ -67,11 +83,7 @@ def _compared(
     data: StudyData, config: StudyConfig, extractor: Extractor, labels: list[int]
 ) -> list[dict[str, Any]]:
     """The figures of some classes; empty where there are too few real slices for any."""
-    most = MOST // len(labels)
-    counts = {
-        label: min(most, *(int((part.labels == label).sum()) for part in (data.train, data.test)))
-        for label in labels
-    }
+    counts = _counts(data, labels)
     numbers = np.repeat(list(counts), list(counts.values()))
     if len(numbers) < 2:
         return []

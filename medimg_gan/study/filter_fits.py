@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,9 @@ from sklearn.metrics import pairwise_distances
 
 from medimg_gan.classify import TrainingSet, fit_classifier, predict
 from medimg_gan.errors import ConfigError, DataError
-from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
 from medimg_gan.metrics.prdc import NEAREST, density_counts
+from medimg_gan.study.features import extractor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,7 @@ class TrainingSide:
         self.classes, self.mirror = data.classes, data.mirror
         self.critique, self.source = data.critique, data.source
         self.config, self.label = config, label
+        self._extractor = partial(extractor_of, data, config)
         rows = np.flatnonzero(data.train.labels == label)
         self.images, self.patients = data.train.images[rows], data.train.patients[rows]
 
@@ -89,33 +90,36 @@ class TrainingSide:
         """Of the class."""
         return self.classes[self.label]
 
-    @cached_property
+    @property
     def encode(self) -> Extractor:
         """Slices (n, 1, H, W) -> features (n, d)."""
-        return build_extractor(
-            self.config.features, self.train.images, self.config.classifier.device
-        )
+        return self._extractor()
 
-    def between_patients(self, points: FloatArray, stage: str) -> FloatArray:
-        """(N, N) distances of the class's training slices; infinite within a patient.
-
-        Raises:
-            DataError: If they are all of one patient.
-        """
+    def between_patients(self, points: FloatArray) -> FloatArray:
+        """(N, N) distances of the class's training slices; infinite within a patient."""
+        several_patients(self)
         same = self.patients[:, np.newaxis] == self.patients
-        if same.all():
-            raise DataError(
-                f"study: filter '{stage}' compares slices of different patients",
-                observed=f"all training slices of {self.name} are of one patient",
-                fix="leave it out of --filters and --arms, or give data with more patients",
-            )
         return np.where(same, np.inf, pairwise_distances(points))
+
+
+def several_patients(side: TrainingSide) -> None:
+    """What copies and density need, to tell how near slices of different patients are.
+
+    Raises:
+        DataError: If all of the class's training slices are of one patient.
+    """
+    if len(np.unique(side.patients)) < 2:
+        raise DataError(
+            "study: filters 'copies' and 'density' compare slices of different patients",
+            observed=f"all training slices of {side.name} are of one patient",
+            fix="leave them out of --filters and --arms, or give data with more patients",
+        )
 
 
 def fit_copies(side: TrainingSide) -> Fitted:
     """A slice nearer to a training slice than slices of two patients are to one another."""
     flat = side.images.reshape(len(side.images), -1)
-    between = side.between_patients(flat, "copies").min(axis=1) / np.sqrt(flat.shape[1])
+    between = side.between_patients(flat).min(axis=1) / np.sqrt(flat.shape[1])
     return Fitted(
         lambda some, rows: nearest(some.images[rows], side.images)[0],
         float(np.quantile(between, COPY_QUANTILE)),
@@ -129,7 +133,7 @@ def fit_density(side: TrainingSide) -> Fitted:
     own patient would make it as small as the difference of two neighbouring slices.
     """
     real = side.encode(side.images)
-    between = side.between_patients(real, "density")
+    between = side.between_patients(real)
     k = min(NEAREST, int(np.isfinite(between).sum(axis=1).min()))
     radii = np.partition(between, k - 1, axis=1)[:, k - 1]
     of_real = (between < radii[:, np.newaxis]).sum(axis=0)
@@ -177,7 +181,7 @@ def fit_agreement(side: TrainingSide) -> Fitted:
 def _own_classifier(side: TrainingSide) -> Classifier:
     """Every class drawn equally often, or a rare one would never be named."""
     train, config = side.train, side.config
-    back = _held_back(side)
+    back = held_back(side)
     images, labels = train.images[~back], np.asarray(train.labels[~back], dtype=np.int64)
     counts = np.bincount(labels, minlength=len(side.classes))
     share = np.maximum(counts, 1) * np.count_nonzero(counts)
@@ -199,8 +203,11 @@ def _own_classifier(side: TrainingSide) -> Classifier:
     )
 
 
-def _held_back(side: TrainingSide) -> np.ndarray:
-    """(N,) bool: all slices of a fifth of the training patients with the class, and of the others.
+def held_back(side: TrainingSide) -> np.ndarray:
+    """What agreement needs, to choose its classifier.
+
+    Returns:
+        (N,) bool: all slices of a fifth of the training patients with the class, and of the others.
 
     Raises:
         DataError: If that leaves either part without the class, or without another.

@@ -20,6 +20,8 @@ from medimg_gan.study.filter_fits import (
     fit_copies,
     fit_critic,
     fit_density,
+    held_back,
+    several_patients,
 )
 
 K_CENTRE = "k-centre"
@@ -35,6 +37,8 @@ class Stage:
         limit: Where it draws the line.
         fit: Learns the line; None for the choice among those that passed all others.
         shows_nearest: Whether the nearest training slice explains why.
+        by_features: Whether slices are described by features, which is what takes time.
+        needs: Raises a DataError where the training slices are too few to learn from.
     """
 
     title: str
@@ -42,6 +46,8 @@ class Stage:
     limit: str
     fit: Callable[[TrainingSide], Fitted] | None
     shows_nearest: bool = False
+    by_features: bool = False
+    needs: Callable[[TrainingSide], object] = lambda side: None
 
 
 STAGES: dict[str, Stage] = {
@@ -52,6 +58,7 @@ STAGES: dict[str, Stage] = {
         "patients",
         fit_copies,
         shows_nearest=True,
+        needs=several_patients,
     ),
     "agreement": Stage(
         "taken for another class",
@@ -59,6 +66,7 @@ STAGES: dict[str, Stage] = {
         "back, gives the slice its own class.",
         "own class the most probable",
         fit_agreement,
+        needs=held_back,
     ),
     "density": Stage(
         "unlike any training slice",
@@ -67,6 +75,8 @@ STAGES: dict[str, Stage] = {
         f"slices as all but {DENSITY_QUANTILE:.0%} of real ones are, and of one at least",
         fit_density,
         shows_nearest=True,
+        by_features=True,
+        needs=several_patients,
     ),
     "critic": Stage(
         "not convincing to the critic",
@@ -79,6 +89,7 @@ STAGES: dict[str, Stage] = {
         "Of twice as many as needed, those that together lie nearest to all (greedy k-centre).",
         "as many as needed, each the farthest from those chosen before",
         None,
+        by_features=True,
     ),
 }
 """Every filter that ``--filters`` can name."""

@@ -1,7 +1,8 @@
 """Does anything of the test patients reach what is learnt or chosen? It is looked for, and told.
 
 Exact copies across splits are refused. What is merely alike is held against what is
-usual between different patients (``near_copies``).
+usual between different patients (``near_copies``). What the real slices alone tell can be asked
+before a generator is trained (:func:`check_real`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medimg_gan.data.known_patients import KnownPatients
 from medimg_gan.errors import SplitError
 from medimg_gan.metrics.likeness import limit_of_copies
 from medimg_gan.study.arms import synthesise_checked
+from medimg_gan.study.features import extractor_of
 from medimg_gan.study.near_copies import APART, Compared, by_features, by_outline, line
 
 if TYPE_CHECKING:
@@ -44,28 +47,66 @@ class Leakage:
     pictures: dict[str, FloatArray] = field(default_factory=dict)
 
 
-def check_leakage(data: StudyData, config: StudyConfig) -> Leakage:
-    """Look for test (and validation) patients in what is learnt or chosen, before anything is.
+@dataclass(frozen=True)
+class RealLeakage:
+    """What the real slices alone tell.
+
+    Attributes:
+        exact: Entries of patients and copies in two splits.
+        alike: Entries of near copies.
+        limit: Bits of a perceptual hash, below which two slices are too alike.
+        pictures: See :class:`Leakage`.
+    """
+
+    exact: list[Entry]
+    alike: list[Entry]
+    limit: float
+    pictures: dict[str, FloatArray]
+
+
+def check_real(data: StudyData, config: StudyConfig) -> RealLeakage:
+    """Look for test (and validation) patients in other splits; no generator is asked.
 
     Raises:
-        SplitError: If splits share exact copies, or the generator knows held-out patients.
+        SplitError: If splits share exact copies, or the generator's split file (if there is one)
+            says that it knows held-out patients.
     """
     seen = {
         name: Compared.of(split.images, split.labels, split.patients)
         for name, split in data.splits.items()
     }
-    table = [_patients(data, *names) for names in APART]
-    table += [_exact(seen, *names) for names in APART]
-    table.append(_labels(seen.values()))
-    _refuse(table)
-    table += _generator(data)
+    exact = [_patients(data, *names) for names in APART]
+    exact += [_exact(seen, *names) for names in APART]
+    exact.append(_labels(seen.values()))
+    _refuse(exact)
+    _generator(data)
     pairs: Pairs = []
     control, _ = seen["train"].nearest_bits(seen["train"], apart=True)
-    table += by_outline(seen, control, pairs)
-    table += by_features(seen, config, pairs)
-    table += _synthetic(data, config, seen, control)
-    table.append(_statistics(data.train))
-    return Leakage(table, _in_words(table), _side_by_side(pairs))
+    alike = by_outline(seen, control, pairs)
+    alike += by_features(seen, extractor_of(data, config), pairs)
+    return RealLeakage(exact, alike, limit_of_copies(control), _side_by_side(pairs))
+
+
+def check_leakage(data: StudyData, config: StudyConfig, real: RealLeakage | None = None) -> Leakage:
+    """Look for test (and validation) patients in what is learnt or chosen, before anything is.
+
+    Args:
+        data: With its generator.
+        config: Names the features.
+        real: What :func:`check_real` found in the same slices, where it was asked before.
+
+    Raises:
+        SplitError: If splits share exact copies, or the generator knows held-out patients.
+    """
+    real = real or check_real(data, config)
+    table = [
+        *real.exact,
+        *_generator(data),
+        *real.alike,
+        *_synthetic(data, config, real.limit),
+        _statistics(data.train),
+    ]
+    return Leakage(table, in_words(table), real.pictures)
 
 
 def pooled(tables: Iterable[list[Entry]]) -> list[Entry]:
@@ -135,45 +176,36 @@ def _generator(data: StudyData) -> list[Entry]:
     """
     if data.generator_split is None:
         return []
-    learnt, chose = (
-        {patient for patient, part in data.generator_split.items() if part == name}
-        for name in ("train", "val")
+    known = KnownPatients.of(data.generator_split)
+    known.refuse(
+        data.source,
+        foreign=known.learnt - set(data.train.patients.tolist()),
+        tested=set(data.test.patients.tolist()),
+        fix="use the seed, --data and --cache of that run, or leave --gan away",
     )
-    foreign = learnt - set(data.train.patients.tolist())
-    tested = chose & set(data.test.patients.tolist())
-    if foreign or tested:
-        raise SplitError(
-            f"{data.source}: knows patients that this study holds out",
-            observed=f"{len(foreign)} of its {len(learnt)} training patients are no training "
-            f"patients here, {len(tested)} of its {len(chose)} validation patients are test "
-            "patients here",
-            cause="another seed, other data or another project key gave another split",
-            fix="use the seed, --data and --cache of that run, or leave --gan away",
-        )
     return [
         line(
-            "generator", "its training patients held out here", 0, len(learnt),
+            "generator", "its training patients held out here", 0, len(known.learnt),
             "By its own split file.", "refused",
         ),
         line(
-            "generator", "its validation patients in test", 0, len(chose),
+            "generator", "its validation patients in test", 0, len(known.chose),
             "They chose its weights.", "refused",
         ),
     ]  # fmt: skip
 
 
-def _synthetic(
-    data: StudyData, config: StudyConfig, seen: dict[str, Compared], control: FloatArray
-) -> list[Entry]:
+def _synthetic(data: StudyData, config: StudyConfig, limit: float) -> list[Entry]:
     images = synthesise_checked(data, MADE, data.minority, config.seed)
     numbers = np.arange(len(images))
     made = Compared.of(images, np.full(len(images), data.minority), numbers)
-    limit = limit_of_copies(control)
     entries = []
     for name in ("val", "test"):
+        held = data.splits[name]
+        held_out = Compared.of(held.images, held.labels, held.patients)
         found = 0
         if len(made.bits):
-            found = int((made.nearest_bits(seen[name])[0] < limit).sum())
+            found = int((made.nearest_bits(held_out)[0] < limit).sum())
         detail = f"Perceptual hash: fewer than {limit:.0f} bits from a slice no generator may know."
         what = f"synthetic slices in {name}"
         entries.append(line("synthetic copies", what, found, len(made.bits), detail, "warning"))
@@ -191,7 +223,8 @@ def _statistics(train: Split) -> Entry:
     )
 
 
-def _in_words(table: list[Entry]) -> list[str]:
+def in_words(table: Iterable[Entry]) -> list[str]:
+    """A sentence for each warning."""
     said = []
     for entry in table:
         if entry["found"] and entry["outcome"] == "warning":

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.likeness import (
     content_hashes,
     limit_of_copies,
@@ -24,7 +23,7 @@ from medimg_gan.metrics.likeness import (
 )
 
 if TYPE_CHECKING:
-    from medimg_gan.study.data import StudyConfig
+    from medimg_gan.metrics.features import Extractor
     from medimg_gan.types import FloatArray, IntArray
 
     Entry = dict[str, Any]
@@ -108,10 +107,9 @@ def by_outline(seen: dict[str, Compared], control: FloatArray, pairs: Pairs) -> 
     return entries
 
 
-def by_features(seen: dict[str, Compared], config: StudyConfig, pairs: Pairs) -> list[Entry]:
+def by_features(seen: dict[str, Compared], extractor: Extractor, pairs: Pairs) -> list[Entry]:
     """Features of the pairs whose outlines are nearest, against those of training patients."""
     train = seen["train"]
-    extractor = build_extractor(config.features, train.images, config.classifier.device)
 
     def apart(one: FloatArray, other: FloatArray) -> FloatArray:
         return np.linalg.norm(extractor(one) - extractor(other), axis=1)

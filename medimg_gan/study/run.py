@@ -19,7 +19,7 @@ from medimg_gan.study.curves import decisions
 from medimg_gan.study.data import StudyData, check_folds, thinned_in
 from medimg_gan.study.exchange import exchange
 from medimg_gan.study.fidelity import fidelity
-from medimg_gan.study.filter_report import joined, report_filters
+from medimg_gan.study.filter_report import sift
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.leakage import check_leakage, pooled
 from medimg_gan.study.rows import PRIMARY, patient_rule
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medimg_gan.study.data import Split, StudyConfig
+    from medimg_gan.study.filter_report import FilterReport
+    from medimg_gan.study.leakage import RealLeakage
     from medimg_gan.study.trainers import Trainers
     from medimg_gan.types import FloatArray
 
@@ -72,6 +74,9 @@ def run_study(
     config: StudyConfig,
     folder: Path,
     trainers: Trainers | None = None,
+    *,
+    checked: Sequence[RealLeakage] = (),
+    filters: FilterReport | None = None,
 ) -> StudyResult:
     """Train every arm with every seed, compare, and judge.
 
@@ -81,6 +86,8 @@ def run_study(
         folder: Each training is kept in ``folder/fits`` (``folder/fold-1/fits`` ... of several
             folds); a repetition only does what is missing.
         trainers: Who trains; this process alone if not given.
+        checked: What was found in the real slices of each fold, where it was looked for before.
+        filters: What filters do to these data, where they were asked before.
 
     Raises:
         ConfigError: If arms or ratios leave nothing to compare.
@@ -91,8 +98,10 @@ def run_study(
     folds = [data] if isinstance(data, StudyData) else list(data)
     check_folds(folds)
     first = folds[0]
-    leakages = [check_leakage(data, config) for data in folds]  # before anything is trained
-    filters = joined([report_filters(data, config) for data in folds])
+    known = checked or [None] * len(folds)
+    leakages = [check_leakage(data, config, real) for data, real in zip(folds, known, strict=True)]
+    filters = filters or sift(folds, config)
+    asked, config = config, filters.of_running(config)
     results = run_fits(folds, config, folder, trainers)
     analysis = analyse(folds, config, results)
     decision = analysis.decision
@@ -105,7 +114,7 @@ def run_study(
         "outcome": outcome,
         "caveats": [
             *caveats(folds, config, analysis, copies),
-            *filters.caveats,
+            *filters.caveats.values(),
             *dict.fromkeys(said for leakage in leakages for said in leakage.warnings),
         ],
         "minority": first.minority_name,
@@ -141,7 +150,7 @@ def run_study(
         "filters": filters.figures,
         "method": _method(folds, config),
         "synthetic_source": "; ".join(fold.source for fold in folds),
-        "config": as_dict(config),
+        "config": as_dict(asked),
         "environment": environment(),
     }
     return StudyResult(report, pictures | leakages[0].pictures | filters.pictures)
@@ -206,11 +215,13 @@ def _counts_of_split(split: Split, data: StudyData) -> dict[str, Any]:
 def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
     data = folds[0]
     unit = "patients" if data.patients_known else "slices (patients unknown)"
-    largest = largest_other_class(data.train.labels, data.minority)
+    largest = [largest_other_class(fold.train.labels, fold.minority) for fold in folds]
+    same = len(set(largest)) == 1
+    counts = str(largest[0]) if same else f"fold by fold {', '.join(map(str, largest))}"
     thinned = thinned_in(folds)
     return {
         "ratio": "Minority slices in the training split after mixing, over the real slices of the "
-        f"largest other class ({largest}); 1 is balance. Arms that add nothing stand at the ratio "
+        f"largest other class ({counts}); 1 is balance. Arms that add nothing stand at the ratio "
         "of the real slices.",
         "budget": f"{config.classifier.steps} optimiser steps of {config.classifier.batch_size} "
         "slices, one network, one schedule, the same seeds and validation in every arm.",
@@ -218,7 +229,8 @@ def _method(folds: Sequence[StudyData], config: StudyConfig) -> dict[str, Any]:
         f"({config.resamples}; {min(config.resamples, SECONDARY_DRAWS)} for secondary measures) of "
         f"{unit} (within those with {data.minority_name} and those without) and of seeds. "
         "Differences: the same draws of patients for both arms, seeds as a random effect, t "
-        "interval with Satterthwaite's degrees of freedom.",
+        "interval with Satterthwaite's degrees of freedom, cut at 100 points either way, as shares "
+        "cannot differ by more.",
         "tests": "Every synthetic arm and ratio against the reference, with Holm's correction; "
         "help is claimed for the one that validation preferred only, harm only if it survives "
         "Bonferroni's correction over all arms and ratios that the reference was chosen from too; "

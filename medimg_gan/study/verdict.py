@@ -29,6 +29,7 @@ ENOUGH_SEEDS = 5
 UNEQUAL_SPECIFICITY = 0.02
 """Two points of specificity are worth some five of sensitivity, where ROC curves are steep."""
 MANY_COPIES = 3 * COPY_QUANTILE
+CUT = " (cut there: shares cannot differ by more)"
 
 
 def verdict(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis) -> tuple[str, str]:
@@ -38,13 +39,13 @@ def verdict(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis)
     decision = analysis.decision
     difference = decision.difference
     outcome = outcome_of(difference, decision.adjusted_p, count, config.seeds)
-    unit = _unit(data)
+    unit, cut = _unit(data), CUT if difference.cut else ""
     figures = (
         f"{data.minority_name} sensitivity at {_percent(config.specificity)} specificity is "
         f"{_score(analysis, decision.candidate)} with them "
         f"({_named(decision.candidate)}) and {_score(analysis, decision.reference)} with the best "
         f"arm without ({_named(decision.reference)}): a difference of {_points(difference.mean)} "
-        f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}"
+        f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}{cut}"
         f"{_corrected(decision)}, over {_many(count, f'test {unit}')} with {data.minority_name}"
         f"{_in_folds(folds)}."
     )
@@ -55,7 +56,9 @@ def verdict(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis)
         "cannot tell": "Cannot tell whether synthetic slices helped",
     }[outcome]
     ending = ""
-    if outcome == "no evidence":
+    if outcome == "no evidence" and decision.visible > 1:
+        ending = " With 80 % power this study could have found no difference, however large."
+    elif outcome == "no evidence":
         ending = (
             f" With 80 % power this study could have found a difference of "
             f"{100 * decision.visible:.0f} points; a smaller one may well exist."

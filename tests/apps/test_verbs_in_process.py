@@ -50,7 +50,7 @@ def test_a_gan_of_the_same_training_patients_is_taken(place, capsys):
 def test_a_gan_that_saw_held_out_patients_is_refused(place, capsys):
     train("--run", "runs/gan", "--seed", "1")
     message = stopped("augment", [*STUDY, *QUICK, "--gan", "runs/gan"], capsys)
-    assert "knows patients that this study holds out" in message
+    assert "knows patients that are held out here" in message
 
 
 def test_a_gan_that_cannot_make_the_class_is_refused(place, capsys):

@@ -95,6 +95,20 @@ def test_minimal_detectable_effect_equals_statsmodels():
         )
 
 
+def test_an_interval_ends_where_differences_of_shares_do():
+    """Two seeds 0.5 apart: by hand 0.3 +- 12.7 x 0.25, but p is of the whole t."""
+    by_seed = np.array([0.05, 0.55])
+    found = compare(by_seed, np.tile(by_seed, (50, 1)), 20)
+    assert (found.low, found.high, found.cut) == (-1, 1, True)
+    assert found.standard_error == pytest.approx(0.25)
+    assert found.p == pytest.approx(2 * stats.t.sf(0.3 / 0.25, 1))
+    many = np.array([0.25, 0.3, 0.35, 0.28, 0.32])
+    whole = compare(many, np.tile(many, (50, 1)), 20)
+    assert not whole.cut
+    assert whole.high - whole.mean == pytest.approx(whole.mean - whole.low)
+    assert not compare(np.zeros(3), np.zeros((50, 3)), 20).cut
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [(0.01, 0.2, "helped"), (-0.01, 0.2, "no evidence"), (-0.2, -0.01, "hurt")],

@@ -7,66 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from planted_kinds import CONFIG, KINDS, RARE, data_of_kinds, drawn, flat_features
 from small_study import TINY
-from torch import nn
 
-from medimg_gan.classify import ClassifierConfig
 from medimg_gan.errors import ConfigError, DataError
-from medimg_gan.metrics.features import FEATURES, Extractor
 from medimg_gan.study import Split, StudyData, planned_fits
 from medimg_gan.study.arms import build, find_arm, stages_of
 from medimg_gan.study.filter_report import joined, report_filters
-from medimg_gan.study.filters import Sieve, filtered
+from medimg_gan.study.filters import Sieve, check_needs, filtered
 from medimg_gan.study.kept import Kept
-
-CONFIG = replace(
-    TINY,
-    features="pixels",
-    classifier=ClassifierConfig(width=4, steps=40, batch_size=16, device="cpu"),
-)
-KINDS = ("fresh", "copy", "noise", "other class")
-RARE = 1
-
-
-def drawn(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Heads of 16 pixels: a bright right half is the rare class, a bright left half the other."""
-    random = np.random.default_rng(seed)
-    images = np.full((len(labels), 1, 16, 16), -0.9)
-    for image, label in zip(images[:, 0], labels, strict=True):
-        top, size = random.integers(1, 5), random.integers(8, 11)
-        left = 8 if label == RARE else 1
-        image[top : top + size, left : left + 7] = random.uniform(0.1, 0.9)
-    return (images + random.normal(0, 0.02, images.shape)).clip(-1, 1).astype(np.float32)
-
-
-def split(name: str, seed: int) -> Split:
-    labels = np.repeat([RARE] * 12 + [0] * 24, 2)
-    patients = np.repeat([f"{name}{number}" for number in range(36)], 2)
-    return Split(drawn(labels, seed), labels, patients)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pixels():
-    """Features that cost nothing: 16 pixels are a vector already."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(FEATURES, "pixels", lambda *_: Extractor("pixels", nn.Flatten()))
+def flat():
+    with flat_features():
         yield
 
 
 @pytest.fixture(scope="module")
 def data() -> StudyData:
-    """A generator that makes the four kinds in turn."""
-    train = split("a", 0)
-
-    def synthesise(count: int, label: int, seed: int) -> np.ndarray:
-        random = np.random.default_rng(seed)
-        made = drawn(np.array([label, label, label, 1 - label])[np.arange(count) % 4], seed)
-        copies = random.choice(train.of_class(label), len(made[1::4]))
-        made[1::4] = copies + random.normal(0, 0.001, copies.shape)
-        made[2::4] = random.uniform(-1, 1, made[2::4].shape)
-        return made.clip(-1, 1)
-
-    return StudyData(train, split("b", 1), split("c", 2), ("common", "rare"), RARE, synthesise)
+    return data_of_kinds()
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +98,7 @@ def test_k_centre_chooses_as_many_as_needed_from_twice_as_many(sieve):
     assert passed.different == len(np.unique(passed.images, axis=0)) == 20
 
 
-def test_too_few_are_repeated_evenly_and_none_is_refused(data):
+def test_too_few_are_repeated_evenly_and_none_is_told(data):
     random = np.random.default_rng(0)
     noise = random.uniform(-1, 1, (64, 1, 16, 16)).astype(np.float32)
     mostly = replace(data, synthesise=lambda *_: np.r_[drawn(np.ones(1), 7), noise[1:]])
@@ -146,9 +106,12 @@ def test_too_few_are_repeated_evenly_and_none_is_refused(data):
     assert passed.drawn == 256  # the first whole batches beyond ten times as many
     assert passed.different == 4
     assert len(passed.images) == 25
-    with pytest.raises(DataError, match=r"no synthetic slice of rare passed") as caught:
-        Sieve(replace(data, synthesise=lambda *_: noise), CONFIG, RARE).draw(("density",), 5, 0)
-    assert "density: 64 of 64" in str(caught.value)
+    none = Sieve(replace(data, synthesise=lambda *_: noise), CONFIG, RARE).draw(("density",), 5, 0)
+    assert (none.different, len(none.images), none.losses) == (
+        0,
+        0,
+        "thrown away by density: 64 of 64",
+    )
 
 
 def test_validation_and_test_slices_are_never_read(data):
@@ -176,11 +139,19 @@ def test_neighbouring_slices_of_a_patient_do_not_narrow_the_manifold(data):
     kept = kinds_kept(Sieve(replace(data, train=train), CONFIG, RARE), "density")
     assert kept["fresh"] >= 0.5  # radii within a patient would let none pass
     assert kept["noise"] == 0
-    alone = replace(train, patients=np.where(labels == RARE, 0, patients))
-    with pytest.raises(DataError, match="of one patient"):
-        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("density",), 5, 0)
-    with pytest.raises(DataError, match="holds training patients back"):
-        Sieve(replace(data, train=alone), CONFIG, RARE).draw(("agreement",), 5, 0)
+
+
+def test_what_a_filter_needs_is_told_before_there_is_a_generator(data):
+    """The training slices of the class are all of one patient; nobody synthesises."""
+    patients = np.where(data.train.labels == RARE, "one", data.train.patients)
+    alone = replace(data, train=replace(data.train, patients=patients), synthesise=None)
+    needs = {"density": "of one patient", "copies": "of one patient", "agreement": "holds training"}
+    for stage, told in needs.items():
+        config = replace(CONFIG, arms=("real", "filtered"), filters=(stage, "k-centre"))
+        check_needs(data, config)
+        with pytest.raises(DataError, match=told):
+            check_needs(alone, config)
+    check_needs(alone, replace(CONFIG, arms=("real", "synthetic")))
 
 
 # --- arms ---
@@ -247,7 +218,8 @@ def test_the_report_shows_what_was_thrown_away_and_why(data):
     for before, after in itertools.pairwise(stages):
         assert before["asked"] - before["dropped"] == before["kept"] == after["asked"]
     assert found.figures["kept"] == 24  # as many as balance needs
-    assert found.caveats == []
+    assert found.caveats == {}
+    assert found.left_out == ()
     copies = found.pictures["Thrown away: nearly a copy of a training slice"]
     nearest = found.pictures[
         "Nearest real training slice to those nearly a copy of a training slice"

@@ -18,6 +18,7 @@ from medimg_gan.study.curves import decisions
 from medimg_gan.study.fits import common_ratios, missing_fits, run_fits, train_share
 from medimg_gan.study.jobs import job_for
 from medimg_gan.study.rows import PRIMARY
+from medimg_gan.study.run import _method
 from medimg_gan.study.verdict import selection, verdict
 
 TWO_ARMS = replace(TINY, arms=("real", "synthetic"), seeds=1)
@@ -116,6 +117,7 @@ def test_a_study_of_folds_from_arrays_to_a_judgement(folds, tmp_path):
     assert report["counts"]["test"]["patients"]["meningioma"] == 22
     assert report["counts"]["val"]["patients"]["meningioma"] == 8
     assert report["synthetic_source"] == "gan x; gan y"
+    assert "largest other class (20); 1 is" in report["method"]["ratio"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold-1", "fold-2"]
     assert len(list(tmp_path.rglob("*.npz"))) == 4
 
@@ -162,3 +164,9 @@ def test_little_work_starts_no_processes():
     with Trainers(2) as trainers:
         trainers.begin(seconds=5)
         assert trainers.side_by_side == 1
+
+
+def test_the_method_names_the_largest_class_of_each_fold_where_they_differ(folds):
+    train = split("w", 3, 12, 6)
+    ratio = _method([folds[0], replace(folds[1], train=train)], TWO_ARMS)["ratio"]
+    assert "largest other class (fold by fold 20, 24); 1 is balance" in ratio

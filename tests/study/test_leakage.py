@@ -20,8 +20,8 @@ from medimg_gan.metrics.likeness import (
     outlines,
     perceptual_hashes,
 )
-from medimg_gan.study import Split, StudyData, near_copies
-from medimg_gan.study.leakage import check_leakage, pooled
+from medimg_gan.study import Split, StudyData, features
+from medimg_gan.study.leakage import check_leakage, check_real, pooled
 
 SIDE = 48
 
@@ -37,7 +37,7 @@ class Spectrum:
 
 @pytest.fixture(autouse=True)
 def quick_features(monkeypatch):
-    monkeypatch.setattr(near_copies, "build_extractor", lambda *_: Spectrum())
+    monkeypatch.setattr(features, "build_extractor", lambda *_: Spectrum())
 
 
 def anatomy(patients: int, slices: int, seed: int) -> Split:
@@ -109,6 +109,28 @@ def test_an_exact_copy_is_refused_with_its_number(clean):
     leaking = with_test_image(clean, clean.train.images[7])
     with pytest.raises(SplitError, match="1 of 24 test slices in train"):
         check_leakage(leaking, TINY)
+
+
+def test_what_real_slices_tell_is_found_before_there_is_a_generator(clean):
+    """And asked no second time: the table is the same, whoever looked, and when."""
+
+    def nothing(*_):
+        raise AssertionError("there is no generator yet")
+
+    early = replace(clean, synthesise=nothing)
+    with pytest.raises(SplitError, match="1 of 24 test slices in train"):
+        check_real(with_test_image(early, clean.train.images[7]), TINY)
+    leaking = with_test_image(early, ALTERED["noisy"](clean.train.images[7]))
+    real = check_real(leaking, TINY)
+    late = leaking.with_generator(clean.synthesise, source="a GAN")
+    again = check_leakage(late, TINY)
+    late.extractors.clear()
+    found = check_leakage(late, TINY, real)
+    assert not late.extractors  # no features were taken
+    assert found.table == again.table
+    assert found.warnings == again.warnings
+    assert found.warnings
+    assert list(found.pictures) == list(again.pictures)
 
 
 @pytest.mark.parametrize("how", ALTERED)

@@ -171,3 +171,18 @@ def test_by_patient_needs_patients_without_the_class(data):
     assert whole is not None
     assert len(whole[0][0].test[0].labels) == 40
     assert rows_by_patient([replace(data, patients_known=False)], TINY, [rows]) is None
+
+
+def test_an_interval_that_was_cut_says_so(data):
+    """Two trainings of a small study: t reaches past what shares can differ by."""
+    fits = planted(data, TINY, NULL)
+    seeds = {fit: fit.seed for fit in fits if fit.arm == "synthetic"}
+    for fit, seed in seeds.items():  # one finds all of the minority, one none
+        said = np.eye(3)[np.where(data.test.labels == 1, 1 if seed else 0, 0)]
+        fits[fit] = replace(fits[fit], test=said)
+    analysis = analyse([data], TINY, [fits])
+    outcome, sentence = verdict([data], TINY, analysis)
+    assert outcome == "no evidence"
+    assert "-100.0 to +100.0 (cut there: shares cannot differ by more)" in sentence
+    assert "found no difference, however large" in sentence
+    assert "cut there" not in judge(data, SEEDED, NULL)[1]
