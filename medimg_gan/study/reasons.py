@@ -18,6 +18,7 @@ from medimg_gan.study.report_figures import (
     fidelity_of,
     percent,
     points,
+    signed,
     skill,
 )
 from medimg_gan.study.verdict import FEW_PATIENTS
@@ -110,7 +111,7 @@ def _covered(report: Report) -> str:
     return (
         f"A simpler cure does as much: {reference['title'].lower()}{most} gains "
         f"{points(-loss['mean'])} points over the real slices alone (95 % interval "
-        f"{points(-loss['high'])} to {points(-loss['low'])}), the arm with synthetic slices "
+        f"{signed(-loss['high'])} to {signed(-loss['low'])}), the arm with synthetic slices "
         f"{points(gain)}: {what}."
     )
 
@@ -218,7 +219,7 @@ def _ranks_better(report: Report) -> str:
         return ""
     return (
         f"It is not where the threshold fell: AUROC rises by {points(auroc['mean'])} points (95 % "
-        f"interval {points(auroc['low'])} to {points(auroc['high'])})."
+        f"interval {signed(auroc['low'])} to {signed(auroc['high'])})."
     )
 
 

@@ -55,6 +55,11 @@ def points(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:g}"
 
 
+def signed(share: float) -> str:
+    """The same as an end of an interval."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 def percent(share: float) -> str:
     """A share in whole percent."""
     return f"{100 * share:.0f} %"

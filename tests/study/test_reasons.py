@@ -123,8 +123,8 @@ def test_figures_without_a_reason_give_none():
         pytest.param(
             {"arms": with_loss(-0.15, -0.05), "difference": {MEASURE: between(-0.02, -0.05, 0.01)}},
             {"arms": with_loss(-0.21, 0.01), "difference": {MEASURE: between(-0.02, -0.05, 0.01)}},
-            "duplicate gains 10 points over the real slices alone (95 % interval 5 to 15), the arm "
-            "with synthetic slices 8: balance", id="balance explains it",
+            "duplicate gains 10 points over the real slices alone (95 % interval +5.0 to +15.0), "
+            "the arm with synthetic slices 8: balance", id="balance explains it",
         ),
         pytest.param(
             {"fidelity": fidelity(figure("coverage", 0.35, 0.8))},
@@ -203,7 +203,7 @@ def test_help_has_reasons_only_where_they_are_true():
         "The synthetic slices hold what tells rare from the rest",
     ]
     assert "duplicate stays 8 points below" in said[0]
-    assert "AUROC rises by 3 points (95 % interval 1 to 5)" in said[2]
+    assert "AUROC rises by 3 points (95 % interval +1.0 to +5.0)" in said[2]
     unsure = changed(outcome="helped", difference={**gain, "auroc": between(0.03, -0.01, 0.05)})
     unsure["arms"][1]["difference_to_reference"][MEASURE] = between(0.01, -0.07, 0.09)
     unsure["arms"][2]["difference_to_reference"][MEASURE] = between(0.01, -0.07, 0.09)
