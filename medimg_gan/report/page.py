@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from medimg_gan.report import arms, decisions, provenance, samples
-from medimg_gan.report.figures import all_plots
+from medimg_gan.report.figures import ABOUT_CURVES, all_plots
 from medimg_gan.report.names import label, reasons_title
 from medimg_gan.report.svg import COLOURS
 from medimg_gan.report.tags import Section, bullets, figures, note, page
@@ -88,11 +88,7 @@ def _sections(report: Report, pictures: Mapping[str, FloatArray]) -> list[Sectio
         Section(
             "curves",
             "ROC and precision-recall",
-            figures(
-                plots["curves"],
-                "Mean over seeds at each place; band: pointwise 95 % interval over patients and "
-                "seeds. Dashed: the specificity asked for on validation. Dotted: guessing.",
-            ),
+            figures(plots["curves"], ABOUT_CURVES),
         ),
         Section("confusion", "Confusion", decisions.confusion(report)),
         Section("changes", "Which test patients change", decisions.changed_patients(report)),

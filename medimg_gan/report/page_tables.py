@@ -16,8 +16,13 @@ Report = dict[str, Any]
 BESIDE = ("balanced_accuracy", "auroc", "auprc")
 """Measures shown beside the primary one; all, with intervals, are in report.json."""
 
+FOLDS_DIFFER = (
+    " Folds chose differently: bold is what most chose, and the verdict's difference is between "
+    "what each fold chose for itself."
+)
 
-def arms(report: Report) -> str:
+
+def arms(report: Report) -> list[str]:
     """Every arm and ratio; reference and candidate in bold."""
     primary, specificity = report["primary_metric"], report["operating_point"]["specificity"]
     heads = [
@@ -44,15 +49,16 @@ def arms(report: Report) -> str:
         lines.append([bold(cell) for cell in cells] if is_chosen(report, arm) else cells)
     reference, candidate = (plain(label(report, report[key])) for key in ("reference", "candidate"))
     test = report["counts"]["test"]
-    return "\n\n".join(
-        (
-            table([plain(head) for head in heads], lines),
-            f"On {test['all_slices']} real test slices, with 95 % intervals. Bold: the reference "
-            f"({reference}) and the arm that the verdict is about ({candidate}), both chosen on "
-            "validation. Added: synthetic, or repeated or mixed real slices. Minimal detectable "
-            f"effect: {100 * report['smallest_visible_difference']:.0f} points (80 % power).",
-        )
-    )
+    chosen = [report[key].get("by_fold", []) for key in ("reference", "candidate")]
+    differing = any(len({(one["name"], one["ratio"]) for one in some}) > 1 for some in chosen)
+    return [
+        table([plain(head) for head in heads], lines),
+        f"On {test['all_slices']} real test slices, with 95 % intervals. Bold: the reference "
+        f"({reference}) and the arm that the verdict is about ({candidate}), both chosen on "
+        "validation. Added: synthetic, or repeated or mixed real slices. Minimal detectable "
+        f"effect: {100 * report['smallest_visible_difference']:.0f} points (80 % power)."
+        + (FOLDS_DIFFER if differing else ""),
+    ]
 
 
 def filters(report: Report) -> list[str]:

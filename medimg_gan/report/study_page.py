@@ -16,7 +16,7 @@ from PIL import Image
 
 from medimg_gan.files import new_file
 from medimg_gan.report import page_tables as tables
-from medimg_gan.report.figures import all_plots
+from medimg_gan.report.figures import ABOUT_CURVES, all_plots
 from medimg_gan.report.markdown import bold, bullets, code, picture, plain
 from medimg_gan.report.names import label, reasons_title
 from medimg_gan.report.raster import as_pixels
@@ -97,9 +97,9 @@ def _drawn(plot: str) -> bytes:
 
 def _page(report: Report, drawn: Drawn, command: str, date: str) -> str:
     chapters = {
-        "Arms": [tables.arms(report), *_plots(drawn, "differences"), _about_differences(report)],
+        "Arms": [*tables.arms(report), *_plots(drawn, "differences", _about_differences(report))],
         "How many?": _plots(drawn, "ratios"),
-        "ROC and precision-recall": _plots(drawn, "curves"),
+        "ROC and precision-recall": _plots(drawn, "curves", ABOUT_CURVES),
         "What was thrown away": [*tables.filters(report), *_grids(drawn, THROWN)],
         "Slices": _grids(drawn, SLICES),
         "How real, how various?": tables.fidelity(report),
@@ -152,8 +152,10 @@ def _about_differences(report: Report) -> str:
     )
 
 
-def _plots(drawn: Drawn, kind: str) -> list[str]:
-    return [shown for _, shown in drawn.get(kind, [])]
+def _plots(drawn: Drawn, kind: str, caption: str = "") -> list[str]:
+    """Plots, with words under the last; nothing where there are none."""
+    shown = [plot for _, plot in drawn.get(kind, [])]
+    return [*shown, caption] if shown and caption else shown
 
 
 def _grids(drawn: Drawn, kind: str) -> list[str]:

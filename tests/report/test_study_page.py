@@ -14,6 +14,7 @@ from PIL import Image
 from medimg_gan.apps import cli
 from medimg_gan.report.markdown import code, plain
 from medimg_gan.report.names import is_arm
+from medimg_gan.report.page_tables import arms
 from medimg_gan.report.pictures import grid, shown_in
 from medimg_gan.report.study_page import write_study_page
 from medimg_gan.runs import write_json
@@ -106,6 +107,13 @@ def test_the_table_holds_the_figures_of_the_report(page, report):
 def test_reference_and_candidate_alone_are_bold(page):
     lines = page.partition("## Arms")[2].partition("##")[0].splitlines()
     assert sum(line.startswith("| **") for line in lines) == 2
+
+
+def test_folds_that_chose_differently_are_no_secret(report):
+    folds = [{"name": "real", "ratio": 0.5}, {"name": "duplicate", "ratio": 0.8}]
+    assert "Folds chose differently" not in arms(report)[-1]
+    differing = {**report, "reference": {**report["reference"], "by_fold": folds}}
+    assert "Folds chose differently: bold is what most chose" in arms(differing)[-1]
 
 
 def test_verdict_and_reasons_stand_first_and_whole(page, report):
