@@ -72,10 +72,8 @@ def _too_small(report: Report) -> str:
     if visible <= TARGET or high < TARGET:
         return ""
     unit = "patients" if report["patients_known"] else "slices"
-    count, seeds = (
-        report["counts"]["test"]["patients"][report["minority"]],
-        report["arms"][0]["seeds"],
-    )
+    count = report["counts"]["test"]["patients"][report["minority"]]
+    seeds = report["arms"][0]["seeds"]
     return (
         f"The study is too small for a small effect: a gain of {points(TARGET)} points lies "
         f"within the interval, but with {count} test {unit} with {report['minority']} and "
@@ -127,17 +125,22 @@ def _far_from_real(report: Report) -> str:
         else ""
     )
     return (
-        f"The synthetic slices are far from real ones: they come near {percent(found)} of the "
+        f"{_slices(report)} are far from real ones: they come near {percent(found)} of the "
         f"test slices of {report['minority']} (coverage), training slices near {percent(floor)}"
         f"{more}."
     )
+
+
+def _slices(report: Report) -> str:
+    """Figures of fidelity and TSTR are of slices that no filter saw."""
+    return f"The synthetic slices{' (before filters)' if report.get('filters') else ''}"
 
 
 def _little_variety(report: Report) -> str:
     likeness, real = fidelity_of(report, "similarity")
     if real < 1 and likeness - real > ALIKE * (1 - real):
         return (
-            f"The synthetic slices resemble each other: MS-SSIM within {report['minority']} is "
+            f"{_slices(report)} resemble each other: MS-SSIM within {report['minority']} is "
             f"{likeness:.2f}, of real slices {real:.2f} (1 is identical)."
         )
     (recall, recall_floor), (precision, precision_floor) = (
@@ -146,7 +149,7 @@ def _little_variety(report: Report) -> str:
     # Where slices are far from real, a low recall says nothing of their variety.
     if precision >= FAR * precision_floor and recall < FAR * recall_floor:
         return (
-            f"The synthetic slices look real one by one, but span little: {percent(recall)} of "
+            f"{_slices(report)} look real one by one, but span little: {percent(recall)} of "
             f"the test slices of {report['minority']} lie among them (recall), "
             f"{percent(recall_floor)} among training slices."
         )
@@ -159,7 +162,7 @@ def _little_learnt_from_them(report: Report) -> str:
     if not alone or alone["high"] >= real["low"] or skill(alone) >= KEPT_SKILL * skill(real):
         return ""
     return (
-        f"The synthetic slices hold little of what tells {report['minority']} from the rest: "
+        f"{_slices(report)} hold little of what tells {report['minority']} from the rest: "
         f"trained on them alone, the classifier reaches AUROC {alone['mean']:.2f} on real test "
         f"slices; trained on real ones, {real['mean']:.2f}."
     )

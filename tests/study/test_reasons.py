@@ -193,6 +193,14 @@ def test_a_small_study_is_the_likeliest_reason_only_where_the_estimate_is_a_gain
     assert "too small" in said[place]
 
 
+def test_figures_of_slices_before_filters_say_so():
+    far = fidelity(figure("coverage", 0, 0.8))
+    assert reasons(changed(fidelity=far))[0].startswith("The synthetic slices (before filters) are")
+    assert reasons(changed(fidelity=far, filters=None))[0].startswith(
+        "The synthetic slices are far"
+    )
+
+
 def test_help_has_reasons_only_where_they_are_true():
     gain = {MEASURE: between(0.08, 0.02, 0.14), "auroc": between(0.03, 0.01, 0.05)}
     said = reasons(changed(outcome="helped", difference=gain))
