@@ -8,6 +8,7 @@ any moment leaves either the old file or the new one.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import importlib.metadata
 import json
 import os
@@ -123,7 +124,7 @@ def find_run(
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and commit that a repetition would need."""
+    """Versions, machine and commit that a repetition would need, and the day."""
     versions = {}
     for name in NOTED_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -132,9 +133,21 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         "machine": platform.machine(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
+        "date": datetime.date.today().isoformat(),
         "git_commit": git_commit(),
     }
+
+
+def cpu_name() -> str:
+    """The processor's name, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def git_commit() -> str | None:

@@ -1,4 +1,4 @@
-"""Compare studies: python scripts/report.py --runs runs/A runs/B"""
+"""Compare studies: report.py --runs runs/A runs/B; or --runs runs/A --page docs/study-A.md"""
 
 from medimg_gan.apps import cli
 

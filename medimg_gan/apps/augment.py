@@ -135,6 +135,8 @@ def main(config: Config) -> None:
         counts=counts[0] if len(counts) == 1 else counts, patients_known=prepared[0].patients_known
     )
     say(f"\n{report['verdict']}")
+    for reason in report["reasons"]:
+        say(f"  reason: {reason}")
     for caveat in report["caveats"]:
         say(f"  note: {caveat}")
     say(f"\nreport: {folder}/report.html   figures: {folder}/report.json, {folder}/table.csv")

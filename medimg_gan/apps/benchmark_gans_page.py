@@ -17,7 +17,7 @@ from medimg_gan.apps.benchmark_gans_figures import (
     read_result,
     targets,
 )
-from medimg_gan.apps.benchmark_tables import copy_picture, cpu_name, line, verdict_table
+from medimg_gan.apps.benchmark_tables import copy_picture, line, verdict_table
 from medimg_gan.files import written_aside
 from medimg_gan.recipes import RECIPES
 
@@ -89,7 +89,7 @@ def _head(config: Config, trials: Sequence[Trial], environment: dict[str, Any]) 
         f"- Seeds: {seeds} (of the split where the data give none, the weights and every draw); "
         f"mean ± standard deviation over them. {config.size} x {config.size} pixels, batches of "
         f"{config.batch_size}.",
-        f"- Machine: {environment['cores']} cores, {cpu_name()}; torch "
+        f"- Machine: {environment['cores']} cores, {environment['cpu']}; torch "
         f"{environment['versions']['torch']}; {datetime.date.today().isoformat()}.",
         f"- Trained at commit {', '.join(commits) or 'unknown'} (+ means local changes).",
         "- Reference: held-out slices, as many synthetic ones. *train-real* is the same figure "

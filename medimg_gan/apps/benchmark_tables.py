@@ -1,8 +1,7 @@
-"""What the pages of benchmarks share: lines of tables, verdicts, pictures, the machine's name."""
+"""What the pages of benchmarks share: lines of tables, verdicts, pictures."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,13 +49,3 @@ def copy_picture(picture: Path, path: Path, magnified: int = 1, mode: str = "L")
     )
     with written_aside(path) as aside:
         larger.save(aside, optimize=True)
-
-
-def cpu_name() -> str:
-    """The processor's name, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

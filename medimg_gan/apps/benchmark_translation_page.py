@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medimg_gan.apps.benchmark_gans_figures import Spread
-from medimg_gan.apps.benchmark_tables import copy_picture, cpu_name, line, verdict_table
+from medimg_gan.apps.benchmark_tables import copy_picture, line, verdict_table
 from medimg_gan.apps.benchmark_translation_figures import (
     Result,
     lesion_targets,
@@ -66,7 +66,7 @@ def _head(config: Config, found: Sequence[Result], environment: dict[str, Any]) 
         f"- {config.size} x {config.size} pixels, batches of {config.batch_size}. reggan, pix2pix "
         "and regression learn from pairs of the training patients with MRI; the others never see a "
         "pair. All figures are of patients that no training saw.",
-        f"- Machine: {environment['cores']} cores, {cpu_name()}; torch "
+        f"- Machine: {environment['cores']} cores, {environment['cpu']}; torch "
         f"{environment['versions']['torch']}; {datetime.date.today().isoformat()}.",
         f"- Trained at commit {', '.join(commits) or 'unknown'} (+ means local changes).",
     ]

@@ -23,7 +23,7 @@ VERBS = {
     "translate": "translate whole volumes, geometry kept",
     "export": "write a trained network for other programs: TorchScript, ONNX, safetensors",
     "augment": "say whether synthetic slices help a classifier on these data",
-    "report": "hold several studies of augment beside each other",
+    "report": "hold studies of augment beside each other, or write one down as a page",
     "benchmark": "measure reading, loading and training speed",
     "benchmark-gans": "train GANs for equal times and say which is better",
     "benchmark-translation": "train translators for equal times and say which is better",

@@ -1,4 +1,4 @@
-"""Hold several studies of ``augment`` beside each other."""
+"""Hold several studies of ``augment`` beside each other, or write one down as a page."""
 
 from __future__ import annotations
 
@@ -19,28 +19,52 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Compare studies: verdicts, differences, sizes of the data, fidelity of the slices."""
+    """Compare studies (verdicts, differences, data, fidelity), or write one down as a page."""
 
     runs: tuple[Path, ...]
-    """Folders of finished augment runs, two or more."""
+    """Folders of finished augment runs: two or more to compare, one for --page."""
+    page: Path | None = None
+    """Write the study of --runs as this file, docs/study-NAME.md, with its pictures in
+    docs/study-NAME/: for a repository, a thesis or a wiki. What is there is replaced."""
     out: Path = RUNS / "report"
-    """Folder to write to: comparison.html, comparison.csv."""
+    """Folder of a comparison: comparison.html, comparison.csv."""
     restart: bool = False
     """Delete what an earlier call left in --out and begin again."""
 
     def __post_init__(self) -> None:
         """Refuse at once what is no comparison."""
-        if len(self.runs) < 2:
+        if self.page is not None:
+            self._check_page(self.page)
+        elif len(self.runs) < 2:
             raise ConfigError(
                 "--runs: a comparison needs two studies or more",
-                fix="--runs runs/A runs/B; a single study has its own report.html",
+                fix="--runs runs/A runs/B; or write the one down: --page docs/study-NAME.md "
+                "(it also has its own report.html)",
             )
         if len({path.resolve() for path in self.runs}) < len(self.runs):
             raise ConfigError("--runs: the same folder stands twice")
 
+    def _check_page(self, page: Path) -> None:
+        if page.suffix != ".md" or page.is_dir():
+            raise ConfigError(
+                f"--page {page}: expected the name of a Markdown file",
+                fix=f"--page {page.with_name(page.stem or 'study')}.md",
+            )
+        if len(self.runs) != 1:
+            raise ConfigError(
+                f"--page {page}: a page tells of one study, --runs names {len(self.runs)}",
+                fix="one run for each page; leave --page away to compare them",
+            )
+
 
 def main(config: Config) -> None:
-    """Read the reports, and write one page and one table."""
+    """Read the reports; write one page and one table, or the page of the only one."""
+    if config.page is not None:
+        _check_folder(config.runs[0])
+        from medimg_gan.apps.report_page import write_page
+
+        write_page(config.runs[0], _read(config.runs[0]), config.page)
+        return
     next_step = f"open {config.out}/comparison.html"
     if already_finished(config.out, "report", config, next_step):
         return

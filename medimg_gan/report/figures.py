@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 PLOTTED = ("minority_sensitivity", "balanced_accuracy", "auroc", "auprc")
 CURVED = ("minority_sensitivity", "auroc")
+ABOUT_CURVES = (
+    "Mean over seeds at each place; band: pointwise 95 % interval over patients and seeds. Dashed: "
+    "the specificity asked for on validation. Dotted: guessing."
+)
 
 
 def all_plots(report: Report) -> dict[str, list[str]]:

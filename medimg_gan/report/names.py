@@ -39,6 +39,13 @@ def mark(values: Mapping[str, float]) -> Mark:
     return Mark(values["mean"], values["low"], values["high"])
 
 
+def reasons_title(report: Report) -> str:
+    """Heading of the reasons."""
+    if report["outcome"] == "helped":
+        return "What speaks for it"
+    return "Likely reason" if len(report["reasons"]) == 1 else "Likely reasons, most likely first"
+
+
 def metric_title(report: Report, name: str) -> str:
     """Heading of a measure."""
     return report["method"].get("metrics", {}).get(name, {}).get("title", name)

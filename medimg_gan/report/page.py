@@ -6,10 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from medimg_gan.report import arms, decisions, provenance, samples
-from medimg_gan.report.figures import all_plots
-from medimg_gan.report.names import label
+from medimg_gan.report.figures import ABOUT_CURVES, all_plots
+from medimg_gan.report.names import label, reasons_title
 from medimg_gan.report.svg import COLOURS
-from medimg_gan.report.tags import Section, figures, note, page
+from medimg_gan.report.tags import Section, bullets, figures, note, page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def render(report: Report, pictures: Mapping[str, FloatArray], template: str) ->
         title=f"Do synthetic slices help to find {report['minority']}?",
         subtitle=f"A classifier of {', '.join(report['classes'])}, tested on {test['all_slices']} "
         "real slices that nothing was trained or chosen on.",
-        lead=_verdict(report),
+        lead=_verdict(report) + _reasons(report),
     )
 
 
@@ -48,6 +48,13 @@ def _verdict(report: Report) -> str:
         f'<div class="{style}"><p><strong>{escape(f"{opening}.")}</strong>'
         f"{escape(sentence[:1].upper() + sentence[1:])}</p></div>"
     )
+
+
+def _reasons(report: Report) -> str:
+    """Nothing where no figure names one, or in reports of earlier versions."""
+    if not report.get("reasons"):
+        return ""
+    return f"<h3>{reasons_title(report)}</h3>{bullets(report['reasons'])}"
 
 
 def _sections(report: Report, pictures: Mapping[str, FloatArray]) -> list[Section]:
@@ -81,11 +88,7 @@ def _sections(report: Report, pictures: Mapping[str, FloatArray]) -> list[Sectio
         Section(
             "curves",
             "ROC and precision-recall",
-            figures(
-                plots["curves"],
-                "Mean over seeds at each place; band: pointwise 95 % interval over patients and "
-                "seeds. Dashed: the specificity asked for on validation. Dotted: guessing.",
-            ),
+            figures(plots["curves"], ABOUT_CURVES),
         ),
         Section("confusion", "Confusion", decisions.confusion(report)),
         Section("changes", "Which test patients change", decisions.changed_patients(report)),

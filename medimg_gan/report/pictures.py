@@ -1,9 +1,10 @@
-"""Slices as grids inside the page."""
+"""Slices as grids inside the page, and out of it again."""
 
 from __future__ import annotations
 
 import base64
 import io
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ COLUMNS = 12
 LEAST_SIDE = 128
 """Slices smaller than this are enlarged, so that they stay clear in print."""
 MARGIN = 2
+PNG = "data:image/png;base64,"
 
 
 def grid(images: FloatArray) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -45,4 +47,25 @@ def address(images: FloatArray) -> str:
     """A :func:`grid` as the ``data:`` address of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(grid(images)).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return PNG + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def shown_in(page: str) -> dict[str, bytes]:
+    """The grids of a ``report.html``: title -> PNG, in their order."""
+    reader = _Grids()
+    reader.feed(page)
+    return reader.found
+
+
+class _Grids(HTMLParser):
+    """Keeps every picture that lies in the page itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, bytes] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        facts = dict(attrs)
+        head, comma, data = (facts.get("src") or "").partition(PNG)
+        if tag == "img" and comma and not head:
+            self.found[facts.get("alt") or ""] = base64.b64decode(data)

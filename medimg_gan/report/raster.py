@@ -1,4 +1,4 @@
-"""The plots of the page as pixels, for TensorBoard: the same SVG, drawn by matplotlib."""
+"""The plots of the page as pixels, for other readers than a browser: its SVG, by matplotlib."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 DOTS = 1.5
-"""Pixels per unit of a plot."""
+"""Pixels per unit of a plot, as TensorBoard shows them."""
 INCH = 100
 WIDTHS = {"bar": 2.5, "curve": 2.0, "grid": 1.0}
 DASHED = {"zero": (3, 3), "dash1": (7, 4), "dash2": (2, 3), "dash3": (8, 3, 2, 3), "guess": (1, 3)}
@@ -28,18 +28,19 @@ OTHER_COLOURS = {"grid": "line", "stripe": "tint", "guess": "soft"}
 ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 
 
-def as_pixels(plot: str) -> Pixels:
+def as_pixels(plot: str, dots: float = DOTS) -> Pixels:
     """Draw what ``svg.py`` writes; the style sheet of the page says the same of each class.
 
     Args:
         plot: SVG of lines, outlines, rectangles, circles and words.
+        dots: Pixels per unit.
 
     Returns:
         (height, width, 3).
     """
     root = ElementTree.fromstring(plot)
     height = float(root.attrib["viewBox"].split()[3])
-    figure = Figure((WIDTH / INCH, height / INCH), dpi=INCH * DOTS)
+    figure = Figure((WIDTH / INCH, height / INCH), dpi=INCH * dots)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from medimg_gan.report.pictures import address
 from medimg_gan.report.tags import note, table
@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
     Report = dict[str, Any]
 
+GridT = TypeVar("GridT")
+"""A grid, as slices or as a finished picture."""
 THROWN_AWAY = "Thrown away"
 """What the title of the filters' first grid begins with; all grids after it are theirs."""
+
+DIRECTIONS = {
+    None: "closest to real is best",
+    True: "higher is better",
+    False: "lower is better",
+}
 
 
 def pictures(grids: Mapping[str, FloatArray]) -> str:
@@ -27,7 +35,7 @@ def pictures(grids: Mapping[str, FloatArray]) -> str:
     )
 
 
-def parted(grids: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+def parted(grids: Mapping[str, GridT]) -> tuple[dict[str, GridT], dict[str, GridT]]:
     """Samples, and from the first "Thrown away" on what filters refused."""
     titles = list(grids)
     first = next((i for i, title in enumerate(titles) if title.startswith(THROWN_AWAY)), None)
@@ -74,7 +82,7 @@ def fidelity(report: Report) -> str:
         some = [figure for figure in found["figures"] if figure["group"] == group]
         lines = [
             (
-                f"{escape(figure['title'])}<small>{_direction(figure['higher_is_better'])}</small>",
+                f"{escape(figure['title'])}<small>{DIRECTIONS[figure['higher_is_better']]}</small>",
                 f"{figure['synthetic']:.3g}",
                 f"{figure['real']:.3g}",
             )
@@ -87,12 +95,6 @@ def fidelity(report: Report) -> str:
         "against as many real test slices: the real column is what perfect slices of the training "
         "patients would reach at this count. A good figure is no proof of help: the trial above is."
     )
-
-
-def _direction(higher: bool | None) -> str:
-    if higher is None:
-        return "closest to real is best"
-    return "higher is better" if higher else "lower is better"
 
 
 def copies(check: Mapping[str, float]) -> str:

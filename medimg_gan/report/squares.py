@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from medimg_gan.report.svg import Axis, area, axis, dot, line, number, path, svg, text
 
 SIDE = 300
+WIDE_SIDE = 400
+"""Of two squares that fill the width."""
 HEAD = 30
 LEFT = 60
 BETWEEN = 90
@@ -42,30 +44,29 @@ def operating(series: Sequence[Operating], *, specificity: float, share: float) 
         specificity: Wanted at the operating point: a dashed line in the ROC.
         share: Of the minority in the test split: the precision of guessing.
     """
-    right = LEFT + SIDE + BETWEEN
+    right = LEFT + WIDE_SIDE + BETWEEN
     parts = []
-    across, up = _frame(parts, LEFT, "ROC: sensitivity", "1 - specificity")
+    across, up = _frame(parts, LEFT, "ROC: sensitivity", "1 - specificity", WIDE_SIDE)
     parts.append(line(across.at(0), up.at(0), across.at(1), up.at(1), "guess"))
     wanted = across.at(1 - specificity)
     parts.append(line(wanted, up.at(0), wanted, up.at(1), "zero"))
     for one in series:
         parts += _banded(one.roc, one.style, across, up)
-    across, up = _frame(parts, right, "Precision", "sensitivity (recall)")
+    across, up = _frame(parts, right, "Precision", "sensitivity (recall)", WIDE_SIDE)
     parts.append(line(across.at(0), up.at(share), across.at(1), up.at(share), "guess"))
     for one in series:
         parts += _banded(one.pr, one.style, across, up)
-    legend = right + SIDE + 20
-    for place, one in enumerate(series):
-        y = HEAD + 20 * (place + 1)
-        parts.append(path([(legend, y - 4), (legend + KEY, y - 4)], f"curve {one.style}"))
-        parts.append(text(legend + KEY + 8, y, one.name))
-    return svg(HEAD + SIDE + 46, parts, "ROC and precision-recall curves")
+    for place, one in enumerate(series):  # below, where the longest name has room
+        y = HEAD + WIDE_SIDE + 46 + 20 * (place + 1)
+        parts.append(path([(LEFT, y - 4), (LEFT + KEY, y - 4)], f"curve {one.style}"))
+        parts.append(text(LEFT + KEY + 8, y, one.name))
+    return svg(HEAD + WIDE_SIDE + 60 + 20 * len(series), parts, "ROC and precision-recall curves")
 
 
 def reliability(series: Sequence[Reliability], minority: str) -> str:
     """Share of the minority against its probability; the diagonal is perfect."""
     parts = []
-    across, up = _frame(parts, LEFT, f"Share that is {minority}", "probability")
+    across, up = _frame(parts, LEFT, f"Share that is {minority}", "probability", SIDE)
     parts.append(line(across.at(0), up.at(0), across.at(1), up.at(1), "zero"))
     for place, curve in enumerate(series):
         points = [(across.at(x), up.at(y)) for x, y in curve.points]
@@ -77,17 +78,17 @@ def reliability(series: Sequence[Reliability], minority: str) -> str:
     return svg(HEAD + SIDE + 46, parts, "Calibration")
 
 
-def _frame(parts: list[str], left: float, title: str, below: str) -> tuple[Axis, Axis]:
+def _frame(parts: list[str], left: float, title: str, below: str, side: float) -> tuple[Axis, Axis]:
     """Draw a square from 0 to 1; returns the axes across and up."""
-    bottom = HEAD + SIDE
-    across = axis([0, 1], left, left + SIDE, bounded=True, ticks=5)
+    bottom = HEAD + side
+    across = axis([0, 1], left, left + side, bounded=True, ticks=5)
     up = axis([0, 1], bottom, HEAD, bounded=True, ticks=5)
     parts.append(text(left, 14, title, "head"))
     for tick in up.ticks:
-        parts.append(line(left, up.at(tick), left + SIDE, up.at(tick), "grid"))
+        parts.append(line(left, up.at(tick), left + side, up.at(tick), "grid"))
         parts.append(text(left - 8, up.at(tick) + 4, number(tick), "soft", "end"))
         parts.append(text(across.at(tick), bottom + 18, number(tick), "soft", "middle"))
-    parts.append(text(left + SIDE / 2, bottom + 38, below, "soft", "middle"))
+    parts.append(text(left + side / 2, bottom + 38, below, "soft", "middle"))
     return across, up
 
 

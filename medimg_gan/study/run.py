@@ -22,6 +22,7 @@ from medimg_gan.study.fidelity import fidelity
 from medimg_gan.study.filter_report import sift
 from medimg_gan.study.fits import run_fits
 from medimg_gan.study.leakage import check_leakage, pooled
+from medimg_gan.study.reasons import reasons
 from medimg_gan.study.rows import PRIMARY, patient_rule
 from medimg_gan.study.verdict import caveats, selection, verdict
 
@@ -153,6 +154,7 @@ def run_study(
         "config": as_dict(asked),
         "environment": environment(),
     }
+    report["reasons"] = reasons(report)
     return StudyResult(report, pictures | leakages[0].pictures | filters.pictures)
 
 

@@ -3,10 +3,14 @@
 import copy
 import csv
 import json
+import typing
+from pathlib import Path
 
 import pytest
 
-from medimg_gan.apps import cli
+from medimg_gan.apps import augment, cli
+from medimg_gan.apps.report_page import PLACES, shown_command
+from medimg_gan.data.settings import DataConfig
 from medimg_gan.report import report_schema
 from medimg_gan.runs import write_json
 
@@ -114,3 +118,35 @@ def test_what_is_no_finished_study_of_this_version_is_refused(place, capsys):
     (place / "runs/old/report.json").write_text(json.dumps(lacking))
     assert "lacks counts" in refused(capsys, "runs/old")
     assert not (place / "out").exists()
+
+
+def test_a_single_study_is_told_what_to_do_and_a_page_is_of_one(place, capsys):
+    for words, said in (
+        (["--runs", "runs/tumor-a"], "--page docs/study-NAME.md"),
+        (["--runs", "runs/tumor-a", "runs/tumor-b", "--page", "docs/a.md"], "a page tells of one"),
+        (["--runs", "runs/tumor-a", "--page", "docs/a"], "--page docs/a.md"),
+        (["--runs", "runs/tumr-a", "--page", "docs/a.md"], "--runs runs/tumor-a"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.run("report", words)
+        assert stop.value.code == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+    assert not (place / "docs").exists()
+
+
+def test_a_shown_command_hides_every_place_and_nothing_else():
+    places = {
+        f"--{name}"
+        for config in (augment.Config, DataConfig)
+        for name, kind in typing.get_type_hints(config).items()
+        if Path in (kind, *typing.get_args(kind))
+    }
+    assert set(PLACES) == places
+    command = (
+        "python /opt/x/augment.py --mask '{patient}/{visit}_Mask.nii.gz' --data 'my scans' "
+        "--run=out --seeds 5 --config ~/a.yaml --arms filtered:copies+density"
+    )
+    assert shown_command(command) == (
+        "python scripts/augment.py --mask '{patient}/{visit}_Mask.nii.gz' --data DIR --run=DIR "
+        "--seeds 5 --config DIR --arms filtered:copies+density"
+    )

@@ -109,6 +109,7 @@ def test_augment_goes_from_dicom_to_a_report(place):
     schema = json.loads((ROOT / "medimg_gan" / "report_schema.json").read_text())
     jsonschema.validate(report, schema)
     assert report["verdict"] in printed
+    assert all(f"reason: {reason}\n" in printed for reason in report["reasons"])
     names = {arm["name"] for arm in report["arms"]}
     assert names >= {"real", "weighted", "classical", "synthetic"}
     assert (folder / "table.csv").exists()

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import jsonschema
@@ -100,7 +101,8 @@ def test_text_is_escaped(page):
 
 def test_verdict_stands_before_everything_else(page, result):
     opening = result.report["verdict"].partition(":")[0]
-    assert 0 < page.index(opening) < page.index("Keep in mind") < page.index("<table")
+    reason = page.index(escape(result.report["reasons"][0]))
+    assert 0 < page.index(opening) < reason < page.index("Keep in mind") < page.index("<table")
     assert page.index("<table") < page.index("<svg")
 
 
