@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,7 +75,7 @@ class Config(TrainingConfig):
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least 1")
         if not 0 < self.specificity < 1:
             raise ConfigError(f"--specificity {self.specificity:g}: between 0 and 1, such as 0.9")
-        if not self.ratios or min(self.ratios) <= 0:
+        if not self.ratios or not all(0 < ratio < math.inf for ratio in self.ratios):
             raise ConfigError("--ratios takes positive numbers, such as 0.5 1 2")
         if not 0 < self.keep_minority <= 1:
             raise ConfigError(
@@ -107,7 +108,7 @@ def main(config: Config) -> None:
     fabric, run = open_training(config, "augment", folder)
     check_options("cgan", config.set, config.batch_size)
     condition = condition_for(config.condition, "cgan", conditional=True)
-    for arm in config.arms:
+    for arm in ("filtered", *config.arms):
         stages_of(arm, config.filters)  # an unknown one is refused before the GAN is trained
     find_network(config.classifier)
     prepared = augment_study.prepared_folds(fabric, config, folder, condition)

@@ -21,7 +21,7 @@ PNG = "data:image/png;base64,"
 
 
 def grid(images: FloatArray) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Slices in rows of twelve, black where a row is not full.
+    """Slices in rows of twelve, black where a row is not full: a page shows all at one scale.
 
     Args:
         images: (n, 1, H, W) in [-1, 1], n at least 1; shown in 8 bits, for the eye only.
@@ -30,11 +30,10 @@ def grid(images: FloatArray) -> np.ndarray[Any, np.dtype[np.uint8]]:
         (height, width) grey levels.
     """
     grey = np.round((np.clip(images[:, 0], -1, 1) + 1) * 127.5).astype(np.uint8)
-    columns = min(COLUMNS, len(grey))
-    padded = np.pad(grey, ((0, -len(grey) % columns), (0, MARGIN), (0, MARGIN)))
+    padded = np.pad(grey, ((0, -len(grey) % COLUMNS), (0, MARGIN), (0, MARGIN)))
     rows = [
-        np.concatenate(list(padded[begin : begin + columns]), axis=1)
-        for begin in range(0, len(padded), columns)
+        np.concatenate(list(padded[begin : begin + COLUMNS]), axis=1)
+        for begin in range(0, len(padded), COLUMNS)
     ]
     whole = np.concatenate(rows)[:-MARGIN, :-MARGIN]
     scale = max(1, -(-LEAST_SIDE // grey.shape[1]))

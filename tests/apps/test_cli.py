@@ -57,6 +57,8 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("train-gan", "--config nowhere.yaml", "nowhere.yaml"),
         ("augment", "", "--minority-class"),
         ("augment", "--minority-class x --ratios -1", "--ratios"),
+        ("augment", "--minority-class x --ratios nan", "--ratios"),
+        ("augment", "--minority-class x --ratios 1 inf", "--ratios"),
         ("augment", "--minority-class x --specificity 2", "--specificity"),
         ("augment", "--minority-class x --keep-minority 0", "--keep-minority 0.1"),
         ("augment", "--minority-class x --features inception", "efficientnet-lite0"),

@@ -61,6 +61,7 @@ def test_a_gan_that_cannot_make_the_class_is_refused(place, capsys):
 
 def test_an_unknown_arm_or_setting_is_refused_before_anything_is_trained(place, capsys):
     assert "synthetik" in stopped("augment", [*STUDY, *QUICK, "--arms", "synthetik"], capsys)
+    assert "'copy'" in stopped("augment", [*STUDY, *QUICK, "--filters", "copy"], capsys)
     assert "widht" in stopped("augment", [*STUDY, *QUICK, "--set", "widht=3"], capsys)
     assert not list((place / "runs").rglob("*.pt"))
 
