@@ -174,7 +174,7 @@ def _about_specificity(config: StudyConfig, analysis: Analysis) -> list[str]:
         said.append(
             f"On test the two arms do not work at equal specificity ({one:.3f} with synthetic "
             f"slices, {other:.3f} without). By their ROC curves on test, the difference at "
-            f"{_percent(config.specificity)} is {_points(found[0] - found[1])} points."
+            f"{_percent(config.specificity)} is {_points(float(found[0] - found[1]))} points."
         )
     sensitivity, auroc = (
         analysis.by_slice.differences[pair[0]][name] for name in (PRIMARY, "auroc")
