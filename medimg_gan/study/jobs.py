@@ -20,8 +20,9 @@ from medimg_gan.classify import (
     fit_classifier,
     predict,
 )
-from medimg_gan.study.arms import build, find_arm, synthetic_test
+from medimg_gan.study.arms import build, find_arm
 from medimg_gan.study.filters import filtered
+from medimg_gan.study.synthetic_additions import synthetic_test
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import StudyConfig, StudyData
