@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from medimg_gan import config
-from medimg_gan.apps.common import parse_options
+from medimg_gan.apps.options import parse_options
 from medimg_gan.apps.train_gan import Config
 from medimg_gan.errors import ConfigError
 from medimg_gan.recipes.cyclegan import CycleGanConfig

@@ -10,12 +10,12 @@ from typing import Literal
 from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
-    condition_for,
     minutes_left,
     plain_name,
     run_folder,
     say_if_embedded,
 )
+from medimg_gan.apps.options import condition_for
 from medimg_gan.console import say
 from medimg_gan.data.settings import AUTO, Vary, refuse_variation
 from medimg_gan.errors import ConfigError

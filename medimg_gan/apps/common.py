@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -16,14 +14,12 @@ from medimg_gan import runs
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.data.chain_settings import ChainConfig
-from medimg_gan.data.settings import AUTO, DataConfig
+from medimg_gan.data.settings import DataConfig
 from medimg_gan.engine.settings import EngineConfig
 from medimg_gan.errors import ConfigError, DataError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from _typeshed import DataclassInstance
 
     from medimg_gan.imaging import Origin, Volume
     from medimg_gan.modalities import Scale
@@ -33,7 +29,6 @@ ENDING = {"nifti": ".nii.gz", "png": ".png", "dicom": ""}
 """What the formats' names end with; a DICOM series is a folder."""
 STARTED = time.monotonic()
 """When this verb began, as near as makes no difference."""
-OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 WeightsName = Annotated[
     Literal["best", "last"],
@@ -160,100 +155,6 @@ PHANTOMS: dict[str, dict[str, Any]] = {
     "sequences": {"patients": 24, "seed": 0, "weighting": "both"},
     "classification": {"patients": 64, "seed": 1, "mri_fraction": 1.0},
 }
-
-
-def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: str) -> OptionsT:
-    """``--set name=value ...`` over a recipe's defaults.
-
-    Raises:
-        ConfigError: If a setting is not of the form name=value, unknown, or stands twice.
-        SystemExit: With status 2 on a wrong value; tyro says which.
-    """
-    words: list[str] = []
-    known = [one.name for one in fields(options)]
-    for setting in settings:
-        name, separator, value = setting.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {setting!r}: expected name=value", fix="--set width=64")
-        if name.replace("-", "_") not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise ConfigError(
-                f"--set {setting}: {recipe} has no setting of that name",
-                observed=f"it has {', '.join(known)}",
-                fix=f"--set {near[0]}={value}" if near else "one of these",
-            )
-        if f"--{name}" in words:
-            raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
-        words += [f"--{name}", *value.split(",")]
-    return tyro.cli(
-        options, args=words, prog=f"--set (recipe {recipe})", config=(tyro.conf.FlagConversionOff,)
-    )
-
-
-def check_settings(recipe: str, settings: tuple[str, ...]) -> None:
-    """Refuse a wrong ``--set``; imports the recipes.
-
-    Raises:
-        ConfigError: As :func:`parse_options`.
-    """
-    from medimg_gan.recipes import RECIPES
-
-    parse_options(RECIPES[recipe].Config, settings, recipe)
-
-
-def named_numbers(flag: str, settings: tuple[str, ...], example: str) -> dict[str, float]:
-    """``name=number ...`` of a flag, by name in lower case.
-
-    Args:
-        flag: For messages.
-        settings: As typed.
-        example: Shown as the remedy.
-
-    Raises:
-        ConfigError: If one is of another form, is no finite number, or is named twice.
-    """
-    found: dict[str, float] = {}
-    for setting in settings:
-        name, separator, value = (part.strip().lower() for part in setting.partition("="))
-        if not (separator and name and value):
-            raise ConfigError(f"{flag} {setting!r}: expected name=value", fix=f"{flag} {example}")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ConfigError(f"{flag} {setting}: {value!r} is no number", fix=f"{flag} {example}")
-        if name in found:
-            raise ConfigError(f"{flag}: {name} stands twice", observed=" ".join(settings))
-        found[name] = number
-    return found
-
-
-def condition_for(names: tuple[str, ...], recipe: str, *, conditional: bool) -> tuple[str, ...]:
-    """``--condition`` as :func:`medimg_gan.data.prepare.prepare` takes it.
-
-    Args:
-        names: As typed.
-        recipe: Its name, for the message.
-        conditional: Whether it can make what it is asked for.
-
-    Raises:
-        ConfigError: If it cannot, or a name stands beside auto or none.
-    """
-    names = tuple(dict.fromkeys(name.strip().lower() for name in names))
-    if names == ("none",):
-        return ()
-    if len(names) > 1 and not {"none", AUTO}.isdisjoint(names):
-        raise ConfigError(
-            f"--condition {' '.join(names)}: auto and none stand alone",
-            fix="name columns only, such as --condition position age",
-        )
-    if not conditional and names != (AUTO,):
-        raise ConfigError(
-            f"--condition {' '.join(names)}: recipe {recipe} makes slices without conditions",
-            fix="--recipe cgan, or leave --condition away",
-        )
-    return names if conditional else ()
 
 
 def already_finished(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medimg_gan import runs
-from medimg_gan.apps.common import WeightsName, already_finished, default_device, named_numbers
+from medimg_gan.apps.common import WeightsName, already_finished, default_device
+from medimg_gan.apps.options import named_numbers
 from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, DataError, LabelError, RunError

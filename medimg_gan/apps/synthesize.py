@@ -13,9 +13,9 @@ from medimg_gan.apps.common import (
     WeightsName,
     already_finished,
     default_device,
-    named_numbers,
     write_volume,
 )
+from medimg_gan.apps.options import named_numbers
 from medimg_gan.apps.synthetic_layouts import (
     NOTES,
     PNG_BITS,

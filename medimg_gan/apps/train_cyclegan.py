@@ -10,11 +10,11 @@ from typing import Literal
 from medimg_gan.apps.common import (
     TrainingConfig,
     already_finished,
-    check_settings,
     minutes_left,
     run_folder,
     say_if_embedded,
 )
+from medimg_gan.apps.options import check_settings
 from medimg_gan.console import say
 from medimg_gan.data.domains import Domain, parse_domains
 from medimg_gan.errors import ConfigError, DataError

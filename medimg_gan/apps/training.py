@@ -12,13 +12,8 @@ import torch
 from lightning_fabric import Fabric
 
 from medimg_gan import runs
-from medimg_gan.apps.common import (
-    Budget,
-    TrainingConfig,
-    parse_options,
-    typical_scale,
-    with_embedded_data,
-)
+from medimg_gan.apps.common import Budget, TrainingConfig, typical_scale, with_embedded_data
+from medimg_gan.apps.options import parse_options
 from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.watching import watch_for
 from medimg_gan.config import as_dict

@@ -13,15 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medimg_gan.apps.common import (
-    RUNS,
-    Budget,
-    already_finished,
-    condition_for,
-    minutes_left,
-    parse_options,
-    say_if_embedded,
-)
+from medimg_gan.apps.common import RUNS, Budget, already_finished, minutes_left, say_if_embedded
+from medimg_gan.apps.options import condition_for, parse_options
 from medimg_gan.config import flags_of, load
 from medimg_gan.console import say
 from medimg_gan.errors import ConfigError, DivergenceError

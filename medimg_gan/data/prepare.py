@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +17,14 @@ from medimg_gan.data.conditions import learn_numbers
 from medimg_gan.data.copies import settle_copies
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.index import Index, build_index, say_what_is_wrong
-from medimg_gan.data.masks import Labelling
+from medimg_gan.data.labelled_rows import label_rows
 from medimg_gan.data.number import Number
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS
 from medimg_gan.data.split_column import split_column
 from medimg_gan.data.split_file import SPLIT_FILE, save_split
 from medimg_gan.data.thinning import Thinned, Thinning
-from medimg_gan.errors import DataError, LabelError
+from medimg_gan.errors import DataError
 from medimg_gan.modalities.nyul import COLUMNS, StandardScale
 
 PATIENTS_UNKNOWN = "  note: nothing names the patients; every file counts as a patient of its own"
@@ -218,54 +217,3 @@ def _wanted(index: Index, modalities: tuple[str, ...]) -> Index:
             )
     chosen = [scan for scan in index.scans if not modalities or scan.modality in modalities]
     return replace(index, scans=chosen)
-
-
-def label_rows(
-    rows: pd.DataFrame, index: Index, config: DataConfig, must_have: str = ""
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Rows that have a label (all, when there are no labels at all), and the class names.
-
-    Args:
-        rows: Slices; their column ``scan`` numbers the scans of ``index``.
-        index: Scans with their masks.
-        config: What masks mark.
-        must_have: A class that there must be.
-
-    Raises:
-        LabelError: If there is no such class.
-    """
-    masked = {n: scan.mask_names for n, scan in enumerate(index.scans) if scan.mask}
-    labelling = Labelling.of(config, masked)
-    rows = rows.copy()
-    unnamed: Counter[int] = Counter()
-    for number, slices in rows[rows["area"].notna()].groupby("scan"):
-        scan = int(str(number))
-        rows.loc[slices.index, "label"] = labelling.classes(scan, slices)
-        unnamed += labelling.slices_with_unnamed(scan, slices)
-    for value in sorted(unnamed):
-        say(
-            f"  note: masks hold the value {value} in {unnamed[value]} slices; nothing names it, "
-            f"and it counts as no label (--mask-label {value}=NAME)"
-        )
-    without = rows["label"] == ""
-    if without.all():
-        if must_have:
-            raise LabelError(
-                f"class {must_have!r}: the data have no labels",
-                fix="add labels.csv (columns path, label), folders named by class, or --mask "
-                "'{patient}/{visit}_Mask.nii.gz'",
-            )
-        return rows, ()
-    if without.any():
-        scans = rows.loc[without, "scan"].nunique()
-        say(f"  left out: {int(without.sum())} slices of {scans} scans without a label or mask")
-        rows = rows[~without].copy()
-    classes = tuple(sorted(rows["label"].unique()))
-    if must_have and must_have not in classes:
-        near = difflib.get_close_matches(must_have, classes, n=1, cutoff=0.0)
-        raise LabelError(
-            f"unknown class {must_have!r}",
-            observed=f"the data have: {', '.join(classes)}",
-            fix=f"for example {near[0]!r}",
-        )
-    return rows, classes

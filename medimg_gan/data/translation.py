@@ -18,8 +18,9 @@ from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.index import Index, build_index
+from medimg_gan.data.labelled_rows import label_rows
 from medimg_gan.data.placing import on_one_grid, placed_scans, with_places, with_stacks
-from medimg_gan.data.prepare import Prepared, decoded_cache, label_rows, standard_of
+from medimg_gan.data.prepare import Prepared, decoded_cache, standard_of
 from medimg_gan.data.scan import Scan
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split import SPLITS

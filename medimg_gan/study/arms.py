@@ -14,9 +14,10 @@ import numpy as np
 
 from medimg_gan.classify import FOCUSING, TrainingSet, class_balanced_weights
 from medimg_gan.data.ratio import count_to_add
-from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.errors import ConfigError
 from medimg_gan.study.filter_stages import check_stages
 from medimg_gan.study.real_additions import duplicates, interpolations
+from medimg_gan.study.synthetic_additions import synthetic_everything, synthetic_minority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     Role = Literal["baseline", "synthetic", "probe"]
     Loss = Literal["cross-entropy", "class-balanced", "focal"]
-
-SEED_OF_TEST = 1_000_003
-"""Keeps the synthetic slices that a classifier is asked about apart from those it may learn."""
 
 
 @dataclass(frozen=True)
@@ -63,54 +61,6 @@ class Arm:
     loss: Loss = "cross-entropy"
     augmented: bool = False
     filtered: bool = False
-
-
-def synthetic_minority(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
-    """Synthetic minority slices."""
-    images = synthesise_checked(data, count, data.minority, seed)
-    return images, np.full(count, data.minority, dtype=np.int64)
-
-
-def synthetic_everything(data: StudyData, count: int, seed: int) -> tuple[FloatArray, IntArray]:
-    """As many synthetic slices of every class as there are real ones; ``count`` plays no part."""
-    counts = np.bincount(data.train.labels, minlength=len(data.classes))
-    images = [
-        synthesise_checked(data, int(number), label, seed)
-        for label, number in enumerate(counts)
-        if number
-    ]
-    return np.concatenate(images), np.repeat(np.arange(len(counts)), counts)
-
-
-def synthetic_test(data: StudyData, seed: int) -> tuple[FloatArray, IntArray]:
-    """As many synthetic slices of every class as the test split has: images and labels."""
-    counts = np.bincount(data.test.labels, minlength=len(data.classes))
-    images = [
-        synthesise_checked(data, int(number), label, seed + SEED_OF_TEST)
-        for label, number in enumerate(counts)
-        if number
-    ]
-    return np.concatenate(images), np.repeat(np.arange(len(counts)), counts)
-
-
-def synthesise_checked(data: StudyData, count: int, label: int, seed: int) -> FloatArray:
-    """Synthetic slices of one class.
-
-    Raises:
-        DataError: If they differ in size from the real ones, or are not finite.
-    """
-    images = np.asarray(data.synthesise(count, label, seed), dtype=np.float32)
-    expected = (count, *data.train.images.shape[1:])
-    if images.shape != expected:
-        raise DataError(
-            f"study: synthetic slices of {data.classes[label]} do not fit the real ones",
-            observed=f"shape {images.shape}, expected {expected}",
-            cause="the GAN was trained at another size",
-            fix="use the size of the GAN for the study",
-        )
-    if not np.isfinite(images).all():
-        raise DataError(f"study: synthetic slices of {data.classes[label]} are not finite")
-    return np.clip(images, -1, 1)
 
 
 ARMS: dict[str, Arm] = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.metrics.images import IMAGE_METRICS, PIXELS, ImageSet, compare
-from medimg_gan.study.arms import synthesise_checked
 from medimg_gan.study.features import extractor_of
+from medimg_gan.study.synthetic_additions import synthesise_checked
 
 if TYPE_CHECKING:
     from medimg_gan.metrics.features import Extractor

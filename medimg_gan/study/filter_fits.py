@@ -14,6 +14,7 @@ from medimg_gan.errors import ConfigError, DataError
 from medimg_gan.metrics.neighbours import COPY_QUANTILE, nearest
 from medimg_gan.metrics.prdc import NEAREST, density_counts
 from medimg_gan.study.features import extractor_of
+from medimg_gan.study.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,8 @@ def fit_agreement(side: TrainingSide) -> Fitted:
 
     Its best state is chosen on training patients that it did not learn from.
     """
-    classifier = _own_classifier(side)
+    with one_thread():  # or a repetition on more cores would let other slices pass
+        classifier = _own_classifier(side)
 
     def margin(some: Candidates, rows: IntArray) -> FloatArray:
         chances = predict(classifier, some.images[rows])

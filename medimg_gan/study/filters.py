@@ -16,9 +16,10 @@ import numpy as np
 
 from medimg_gan.errors import DataError
 from medimg_gan.metrics.selection import k_centre
-from medimg_gan.study.arms import find_arm, stages_of, synthesise_checked
+from medimg_gan.study.arms import find_arm, stages_of
 from medimg_gan.study.filter_fits import Candidates, TrainingSide
 from medimg_gan.study.filter_stages import K_CENTRE, STAGES
+from medimg_gan.study.synthetic_additions import synthesise_checked
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import StudyConfig, StudyData

@@ -6,12 +6,9 @@ so that neither the number of processes nor of cores changes a bit of the result
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import torch
 
 from medimg_gan.classify import (
     ClassifierConfig,
@@ -20,8 +17,10 @@ from medimg_gan.classify import (
     fit_classifier,
     predict,
 )
-from medimg_gan.study.arms import build, find_arm, synthetic_test
+from medimg_gan.study.arms import build, find_arm
 from medimg_gan.study.filters import filtered
+from medimg_gan.study.synthetic_additions import synthetic_test
+from medimg_gan.study.threads import one_thread
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import StudyConfig, StudyData
@@ -119,14 +118,3 @@ def slices_asked(data: StudyData, config: ClassifierConfig) -> int:
     """Slices that a classifier looks at without learning, over its whole training."""
     looks = len(evaluation_steps(config)) + 1
     return looks * len(data.val.labels) + len(data.test.labels)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: sums are then made in one order, however many cores there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

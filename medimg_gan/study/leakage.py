@@ -16,9 +16,9 @@ import numpy as np
 from medimg_gan.data.known_patients import KnownPatients
 from medimg_gan.errors import SplitError
 from medimg_gan.metrics.likeness import limit_of_copies
-from medimg_gan.study.arms import synthesise_checked
 from medimg_gan.study.features import extractor_of
 from medimg_gan.study.near_copies import APART, Compared, by_features, by_outline, line
+from medimg_gan.study.synthetic_additions import synthesise_checked
 
 if TYPE_CHECKING:
     from medimg_gan.study.data import Split, StudyConfig, StudyData

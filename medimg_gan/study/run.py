@@ -13,7 +13,6 @@ from medimg_gan.metrics import METRICS
 from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
 from medimg_gan.runs import environment
 from medimg_gan.study.analysis import SECONDARY_DRAWS, analyse, row_as_dict
-from medimg_gan.study.arms import synthesise_checked
 from medimg_gan.study.changes import changed_patients
 from medimg_gan.study.curves import decisions
 from medimg_gan.study.data import StudyData, check_folds, thinned_in
@@ -24,6 +23,7 @@ from medimg_gan.study.fits import run_fits
 from medimg_gan.study.leakage import check_leakage, pooled
 from medimg_gan.study.reasons import reasons
 from medimg_gan.study.rows import PRIMARY, patient_rule
+from medimg_gan.study.synthetic_additions import synthesise_checked
 from medimg_gan.study.verdict import caveats, selection, verdict
 
 if TYPE_CHECKING:

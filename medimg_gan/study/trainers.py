@@ -16,7 +16,8 @@ import torch
 
 from medimg_gan.classify import ClassifierConfig, seconds_per_step
 from medimg_gan.errors import RunError
-from medimg_gan.study.jobs import FitResult, Job, one_thread, train_job
+from medimg_gan.study.jobs import FitResult, Job, train_job
+from medimg_gan.study.threads import one_thread
 
 if TYPE_CHECKING:
     KeyT = TypeVar("KeyT")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medimg_gan.apps import cli
-from medimg_gan.apps.common import named_numbers
+from medimg_gan.apps.options import named_numbers
 from medimg_gan.errors import ConfigError
 
 MASK = ["--mask", "{patient}/{visit}_Mask.nii.gz"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medimg_gan.apps.common import TrainingConfig, parse_options
+from medimg_gan.apps.common import TrainingConfig
+from medimg_gan.apps.options import parse_options
 from medimg_gan.apps.training import spec_of
 from medimg_gan.engine.loop import Engine
 from medimg_gan.engine.runtime import make_fabric

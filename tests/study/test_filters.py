@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from planted_kinds import CONFIG, KINDS, RARE, data_of_kinds, drawn, flat_features
 from small_study import TINY
 
 from medimg_gan.errors import ConfigError, DataError
-from medimg_gan.study import Split, StudyData, planned_fits
+from medimg_gan.study import Split, StudyData, filter_fits, planned_fits
 from medimg_gan.study.arms import build, find_arm, stages_of
 from medimg_gan.study.filter_report import joined, report_filters
 from medimg_gan.study.filters import Sieve, check_needs, filtered
@@ -152,6 +153,18 @@ def test_what_a_filter_needs_is_told_before_there_is_a_generator(data):
         with pytest.raises(DataError, match=told):
             check_needs(alone, config)
     check_needs(alone, replace(CONFIG, arms=("real", "synthetic")))
+
+
+def test_the_classifier_of_agreement_is_the_same_on_any_number_of_cores(data, monkeypatch):
+    threads = []
+    monkeypatch.setattr(filter_fits, "fit_classifier", lambda *_, **__: threads.append(count()))
+    count, before = torch.get_num_threads, torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        Sieve(data, CONFIG, RARE).fitted("agreement")
+        assert (threads, count()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 # --- arms ---
