@@ -28,6 +28,8 @@ Picture = tuple[str, str]
 Drawn = Mapping[str, Sequence[Picture]]
 """By kind."""
 
+TITLE = "# Do synthetic slices help to find"
+"""What every page begins with."""
 DOTS = 2.2
 """Pixels per unit of a plot: over 300 to the inch across a page of a paper (18 cm)."""
 PLOTS = {
@@ -116,7 +118,7 @@ def _page(report: Report, drawn: Drawn, command: str, date: str) -> str:
 def _opening(report: Report, command: str, date: str) -> list[str]:
     opening, _, sentence = report["verdict"].partition(": ")
     parts = [
-        f"# Do synthetic slices help to find {plain(report['minority'])}?",
+        f"{TITLE} {plain(report['minority'])}?",
         f"> {bold(plain(opening) + '.')} {plain(sentence[:1].upper() + sentence[1:])}",
     ]
     if report["reasons"]:

@@ -158,9 +158,16 @@ def test_the_verb_writes_a_page_of_a_study_of_an_earlier_version(written, result
     )
     write_json(tmp_path / "run/manifest.json", {"verb": "augment"})
     arguments = ["--runs", str(tmp_path / "run"), "--page", str(tmp_path / "docs/study-x.md")]
+    own = tmp_path / "docs/study-x.md"
+    own.parent.mkdir()
+    own.write_text("# My notes\n")
     with pytest.raises(SystemExit):
         cli.run("report", arguments)
-    assert "takes its pictures of slices from there" in capsys.readouterr().err
+    assert "holds something else" in capsys.readouterr().err
+    own.unlink()
+    with pytest.raises(SystemExit):
+        cli.run("report", arguments)
+    assert "pictures of slices from report.html" in capsys.readouterr().err
     shutil.copy(written["html"], tmp_path / "run/report.html")
     cli.run("report", arguments)
     page = (tmp_path / "docs/study-x.md").read_text(encoding="utf-8")
