@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from medimg_gan.console import say
-from medimg_gan.errors import RunError
+from medimg_gan.errors import ConfigError, RunError
 from medimg_gan.report.pictures import shown_in
-from medimg_gan.report.study_page import write_study_page
+from medimg_gan.report.study_page import TITLE, write_study_page
 
 PLACES = ("--data", "--labels", "--cache", "--gan", "--run")
 """Flags of augment that name a place on the user's machine, which is nobody's business."""
@@ -26,9 +26,15 @@ def write_page(folder: Path, report: dict[str, Any], path: Path) -> None:
         path: NAME.md.
 
     Raises:
+        ConfigError: If ``path`` holds something else than such a page.
         RunError: If the study's ``report.html``, which holds its pictures, cannot be read.
         DataError: If the disk refuses.
     """
+    if path.exists() and not _text(path).startswith(TITLE):
+        raise ConfigError(
+            f"--page {path}: holds something else than the page of a study",
+            fix="name another file, or move this one away",
+        )
     if "reasons" not in report:
         from medimg_gan.study.reasons import reasons  # loads torch
 
@@ -70,7 +76,7 @@ def _text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: cannot be read",
-            cause="it was moved or deleted; the page takes its pictures of slices from there",
+            cause="moved, deleted or damaged; a page takes its pictures of slices from report.html",
             fix="put it back, or repeat the study with --restart",
         ) from error
 

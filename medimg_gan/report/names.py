@@ -28,6 +28,11 @@ def is_chosen(report: Report, arm: Mapping[str, Any]) -> bool:
     return is_arm(arm, report["reference"]) or is_arm(arm, report["candidate"])
 
 
+def folds_differ(choice: Mapping[str, Any]) -> bool:
+    """Whether folds chose differently; the choice then names what most of them chose."""
+    return len({(one["name"], one["ratio"]) for one in choice.get("by_fold", [])}) > 1
+
+
 def arm_name(report: Report, arm: Mapping[str, Any]) -> str:
     """Title of an arm in plots; the ratio is said where the same arm stands at several."""
     several = sum(other["name"] == arm["name"] for other in report["arms"]) > 1

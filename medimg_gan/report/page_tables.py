@@ -7,7 +7,7 @@ from typing import Any
 
 from medimg_gan.report.arms import EXCHANGED
 from medimg_gan.report.markdown import bold, plain, table
-from medimg_gan.report.names import arm_name, is_arm, is_chosen, label, metric_title
+from medimg_gan.report.names import arm_name, folds_differ, is_arm, is_chosen, label, metric_title
 from medimg_gan.report.provenance import OUTCOMES, SPLIT_TITLES
 from medimg_gan.report.samples import DIRECTIONS
 
@@ -17,8 +17,8 @@ BESIDE = ("balanced_accuracy", "auroc", "auprc")
 """Measures shown beside the primary one; all, with intervals, are in report.json."""
 
 FOLDS_DIFFER = (
-    " Folds chose differently: bold is what most chose, and the verdict's difference is between "
-    "what each fold chose for itself."
+    " Folds chose differently: bold is what most chose. The verdict is about what each fold chose "
+    "for itself, and differences are to each fold's own reference."
 )
 
 
@@ -36,7 +36,7 @@ def arms(report: Report) -> list[str]:
     lines = []
     for arm in report["arms"]:
         difference = "reference"
-        if not is_arm(arm, report["reference"]):
+        if not is_arm(arm, report["reference"]) or folds_differ(report["reference"]):
             difference = _points(arm["difference_to_reference"][primary])
         cells = [
             plain(arm_name(report, arm)),
@@ -49,8 +49,7 @@ def arms(report: Report) -> list[str]:
         lines.append([bold(cell) for cell in cells] if is_chosen(report, arm) else cells)
     reference, candidate = (plain(label(report, report[key])) for key in ("reference", "candidate"))
     test = report["counts"]["test"]
-    chosen = [report[key].get("by_fold", []) for key in ("reference", "candidate")]
-    differing = any(len({(one["name"], one["ratio"]) for one in some}) > 1 for some in chosen)
+    differing = folds_differ(report["reference"]) or folds_differ(report["candidate"])
     return [
         table([plain(head) for head in heads], lines),
         f"On {test['all_slices']} real test slices, with 95 % intervals. Bold: the reference "

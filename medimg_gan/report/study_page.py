@@ -18,7 +18,7 @@ from medimg_gan.files import new_file
 from medimg_gan.report import page_tables as tables
 from medimg_gan.report.figures import ABOUT_CURVES, all_plots
 from medimg_gan.report.markdown import bold, bullets, code, picture, plain
-from medimg_gan.report.names import label, reasons_title
+from medimg_gan.report.names import folds_differ, label, reasons_title
 from medimg_gan.report.raster import as_pixels
 from medimg_gan.report.samples import parted
 
@@ -28,6 +28,8 @@ Picture = tuple[str, str]
 Drawn = Mapping[str, Sequence[Picture]]
 """By kind."""
 
+TITLE = "# Do synthetic slices help to find"
+"""What every page begins with."""
 DOTS = 2.2
 """Pixels per unit of a plot: over 300 to the inch across a page of a paper (18 cm)."""
 PLOTS = {
@@ -116,7 +118,7 @@ def _page(report: Report, drawn: Drawn, command: str, date: str) -> str:
 def _opening(report: Report, command: str, date: str) -> list[str]:
     opening, _, sentence = report["verdict"].partition(": ")
     parts = [
-        f"# Do synthetic slices help to find {plain(report['minority'])}?",
+        f"{TITLE} {plain(report['minority'])}?",
         f"> {bold(plain(opening) + '.')} {plain(sentence[:1].upper() + sentence[1:])}",
     ]
     if report["reasons"]:
@@ -146,6 +148,8 @@ def _facts(report: Report, date: str) -> list[str]:
 
 def _about_differences(report: Report) -> str:
     reference = plain(label(report, report["reference"]))
+    if folds_differ(report["reference"]):
+        reference = "each fold's own"
     return (
         f"Each arm minus the reference ({reference}), on the same draws of patients and seeds; "
         "bars are 95 % intervals of each arm alone. Squares hold synthetic slices."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from medimg_gan.report.names import folds_differ
 from medimg_gan.study.filter_stages import K_CENTRE
 from medimg_gan.study.report_figures import (
     arm_named,
@@ -74,12 +75,12 @@ def _too_small(report: Report) -> str:
     unit = "patients" if report["patients_known"] else "slices"
     count = report["counts"]["test"]["patients"][report["minority"]]
     seeds = report["arms"][0]["seeds"]
+    seen = f"only a difference of {100 * visible:.0f} points" if visible < 1 else "no difference"
     return (
         f"The study is too small for a small effect: a gain of {points(TARGET)} points lies "
         f"within the interval, but with {count} test {unit} with {report['minority']} and "
-        f"{seeds} training{'' if seeds == 1 else 's'} per arm only a difference of "
-        f"{points(visible)} points would be claimed 8 times in 10. More test patients (or folds) "
-        "and seeds would tell."
+        f"{seeds} training{'' if seeds == 1 else 's'} per arm {seen} would be claimed "
+        "8 times in 10. More test patients (or folds) and seeds would tell."
     )
 
 
@@ -104,8 +105,7 @@ def _covered(report: Report) -> str:
     if loss["high"] >= 0 or gain > -loss["mean"]:
         return ""
     what = NEW_VIEWS if reference["name"] == "classical" else BALANCE
-    several = len({(one["name"], one["ratio"]) for one in reference.get("by_fold", [])}) > 1
-    most = " (in most folds)" if several else ""
+    most = " (in most folds)" if folds_differ(reference) else ""
     return (
         f"A simpler cure does as much: {reference['title'].lower()}{most} gains "
         f"{points(-loss['mean'])} points over the real slices alone (95 % interval "

@@ -111,9 +111,13 @@ def test_reference_and_candidate_alone_are_bold(page):
 
 def test_folds_that_chose_differently_are_no_secret(report):
     folds = [{"name": "real", "ratio": 0.5}, {"name": "duplicate", "ratio": 0.8}]
-    assert "Folds chose differently" not in arms(report)[-1]
+    table, words = arms(report)
+    assert "Folds chose differently" not in words
+    assert "| **reference** |" in table
     differing = {**report, "reference": {**report["reference"], "by_fold": folds}}
-    assert "Folds chose differently: bold is what most chose" in arms(differing)[-1]
+    table, words = arms(differing)
+    assert "Folds chose differently: bold is what most chose" in words
+    assert "| **reference** |" not in table  # what most chose is no fold's zero
 
 
 def test_verdict_and_reasons_stand_first_and_whole(page, report):
@@ -158,9 +162,16 @@ def test_the_verb_writes_a_page_of_a_study_of_an_earlier_version(written, result
     )
     write_json(tmp_path / "run/manifest.json", {"verb": "augment"})
     arguments = ["--runs", str(tmp_path / "run"), "--page", str(tmp_path / "docs/study-x.md")]
+    own = tmp_path / "docs/study-x.md"
+    own.parent.mkdir()
+    own.write_text("# My notes\n")
     with pytest.raises(SystemExit):
         cli.run("report", arguments)
-    assert "takes its pictures of slices from there" in capsys.readouterr().err
+    assert "holds something else" in capsys.readouterr().err
+    own.unlink()
+    with pytest.raises(SystemExit):
+        cli.run("report", arguments)
+    assert "pictures of slices from report.html" in capsys.readouterr().err
     shutil.copy(written["html"], tmp_path / "run/report.html")
     cli.run("report", arguments)
     page = (tmp_path / "docs/study-x.md").read_text(encoding="utf-8")

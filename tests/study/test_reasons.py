@@ -193,6 +193,11 @@ def test_a_small_study_is_the_likeliest_reason_only_where_the_estimate_is_a_gain
     assert "too small" in said[place]
 
 
+def test_more_than_all_there_is_cannot_be_claimed():
+    (said,) = reasons(changed(smallest_visible_difference=6.77))
+    assert "5 trainings per arm no difference would be claimed 8 times in 10" in said
+
+
 def test_figures_of_slices_before_filters_say_so():
     far = fidelity(figure("coverage", 0, 0.8))
     assert reasons(changed(fidelity=far))[0].startswith("The synthetic slices (before filters) are")
