@@ -79,8 +79,10 @@ class TrainingConfig:
             raise ConfigError(f"--size {self.size}", observed="sizes are 32, 64, 128, 256 and 512")
         for name in ("steps", "minutes", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"--{name.replace('_', '-')} {value:g}: must be positive")
+        if self.seed < 0:
+            raise ConfigError(f"--seed {self.seed}: must be 0 or more")
 
 
 def minutes_left(config: TrainingConfig) -> Budget:

@@ -81,14 +81,15 @@ def tests(report: Report) -> str:
             )
         )
     visible = 100 * report["smallest_visible_difference"]
+    reach = f"{visible:.0f} points" if visible <= 100 else "none, as it would exceed 100 points"
     chosen = [is_arm(arm, report["candidate"]) for arm in others]
     return (
         "<h3>Tests against the reference</h3>"
         + table(heads, lines, style="tight", chosen=chosen)
         + note(
             "Differences in percentage points with 95 % interval. Minimal detectable effect "
-            f"(80 % power, with the correction): {visible:.0f} points. DeLong: slices clustered in "
-            "patients, these trainings held fixed."
+            f"(80 % power, with the correction): {reach}. DeLong: slices clustered in patients, these "
+            "trainings held fixed."
         )
     )
 

@@ -52,6 +52,8 @@ def test_every_verb_has_a_script_of_at_most_ten_lines(verb):
         ("train-gan", "--size 100", "32, 64, 128"),
         ("train-gan", "--steps 0", "--steps"),
         ("train-gan", "--steps many", "many"),
+        ("train-gan", "--minutes nan", "--minutes"),
+        ("train-gan", "--seed -1", "--seed -1: must be 0 or more"),
         ("train-gan", "--data /no/such/folder", "/no/such/folder"),
         ("train-gan", "--engine.devices 0", "devices"),
         ("train-gan", "--config nowhere.yaml", "nowhere.yaml"),

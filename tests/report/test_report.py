@@ -130,6 +130,13 @@ def test_a_single_ratio_needs_no_curve(result, tmp_path):
     assert "How many?" not in page
 
 
+def test_a_difference_beyond_100_points_is_not_called_detectable(result, tmp_path):
+    report = {**result.report, "smallest_visible_difference": 6.77, "command": "augment"}
+    page = write_report(tmp_path, report, {})["html"].read_text(encoding="utf-8")
+    assert "with the correction): none, as it would exceed 100 points." in page
+    assert "677 points" not in page
+
+
 def test_a_grid_keeps_every_slice_in_order_and_fills_the_last_row_with_black():
     images = np.linspace(-1, 1, 14)[::-1, None, None, None] * np.ones((1, 1, 128, 128))
     picture = Image.open(io.BytesIO(base64.b64decode(address(images).partition(",")[2])))
