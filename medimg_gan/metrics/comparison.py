@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ALPHA = 1 - LEVEL
 POWER = 0.8
+NEGLIGIBLE = 1e-12
+"""A standard error of sums of rounded shares that is none."""
 FEWEST_PATIENTS = 6
 """Below six minority patients even a unanimous sign test cannot reach two-sided p < 0.05."""
 FEWEST_SEEDS = 2
@@ -92,8 +94,10 @@ def compare(by_seed: FloatArray, drawn: FloatArray, patients: int) -> Comparison
     mean = float(by_seed.mean())
     variance, degrees = variance_of_mean(by_seed, drawn, patients)
     error = float(np.sqrt(variance))
-    if error == 0:
-        return Comparison(mean, mean, mean, 0.0, degrees, 0.0 if mean else 1.0)
+    if error < NEGLIGIBLE:
+        # All patients and seeds differ by the same: only the number of signs speaks (sign test).
+        p = min(1.0, 2 * 0.5**patients) if abs(mean) > NEGLIGIBLE else 1.0
+        return Comparison(mean, mean, mean, 0.0, degrees, p)
     reach = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, degrees))
     return Comparison.within(mean, reach, error, degrees, p)

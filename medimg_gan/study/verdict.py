@@ -47,7 +47,7 @@ def verdict(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis)
         f"arm without ({_named(decision.reference)}): a difference of {_points(difference.mean)} "
         f"points, 95 % interval {_points(difference.low)} to {_points(difference.high)}{cut}"
         f"{_corrected(decision)}, over {_many(count, f'test {unit}')} with {data.minority_name}"
-        f"{_in_folds(folds)}."
+        f"{_in_folds(folds)}{_independent(data)}."
     )
     opening = {
         "helped": "Synthetic slices helped",
@@ -246,6 +246,10 @@ def _percent(share: float) -> str:
 
 def _unit(data: StudyData) -> str:
     return "patient" if data.patients_known else "slice"
+
+
+def _independent(data: StudyData) -> str:
+    return "" if data.patients_known else ", taken as independent (their patients are unknown)"
 
 
 def _many(count: int, unit: str) -> str:

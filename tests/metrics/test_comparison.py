@@ -46,6 +46,14 @@ def test_with_patients_that_agree_it_is_the_t_test_of_the_seeds():
     assert found.low == pytest.approx(expected.confidence_interval().low)
 
 
+@pytest.mark.parametrize(("difference", "p"), [(0.1, 2 * 0.5**6), (0.0, 1.0)])
+def test_where_nothing_varies_only_the_signs_of_the_patients_speak(difference, p):
+    by_seed = np.full(3, difference)
+    found = compare(by_seed, np.tile(by_seed, (500, 1)), 6)
+    assert (found.low, found.high) == (pytest.approx(difference), pytest.approx(difference))
+    assert found.p == pytest.approx(p)
+
+
 def test_variance_has_the_hand_computed_parts():
     """Two seeds, replicates +-1 together: patients 1 (times 3/2), seeds 0.5 / 2, nothing shared."""
     drawn = np.array([[1.0, 1.0], [-1.0, -1.0]])

@@ -92,10 +92,12 @@ def test_caveats_say_what_weakens_the_verdict(data):
         "40 % of the synthetic slices",
     ):
         assert part in said
+    assert "independent (their patients are unknown)" in verdict([small], config, analysis)[1]
     config = replace(TINY, seeds=5)
     large = replace(data, train=split("a", 10, 30, 6), val=split("b", 10, 12, 6))
     analysis = analyse([large], config, [planted(large, config, NULL)])
     assert caveats([large], config, analysis, CLEAN) == []
+    assert "independent" not in verdict([large], config, analysis)[1]
 
 
 def test_unequal_specificity_is_told_with_the_difference_at_an_equal_one(data):
