@@ -88,8 +88,8 @@ def tests(report: Report) -> str:
         + table(heads, lines, style="tight", chosen=chosen)
         + note(
             "Differences in percentage points with 95 % interval. Minimal detectable effect "
-            f"(80 % power, with the correction): {reach}. DeLong: slices clustered in patients, these "
-            "trainings held fixed."
+            f"(80 % power, with the correction): {reach}. DeLong: slices clustered in "
+            "patients, these trainings held fixed."
         )
     )
 
