@@ -79,6 +79,7 @@ def caveats(
         *_about_thinning(folds),
         *_about_patients(folds),
         *_about_seeds(config),
+        *_about_reference(analysis),
         *_about_arms(folds, config, analysis),
         *_about_specificity(config, analysis),
         *_about_copies(copies),
@@ -136,6 +137,20 @@ def _about_seeds(config: StudyConfig) -> list[str]:
             "of training better."
         ]
     return []
+
+
+def _about_reference(analysis: Analysis) -> list[str]:
+    """A gain over the reference that another arm without synthetic slices has too."""
+    scores, decision = analysis.by_slice.scores, analysis.decision
+    baselines = [row for row in analysis.rows if row.role == "baseline"]
+    best = max(baselines, key=lambda row: scores[row.key][PRIMARY].mean)
+    reached = scores[best.key][PRIMARY].mean
+    if decision.difference.mean <= 0 or reached < scores[decision.candidate.key][PRIMARY].mean:
+        return []
+    return [
+        f"On test {find_arm(best.arm).title.lower()} (ratio {best.ratio:g}) finds as much without "
+        f"synthetic slices ({reached:.3f}); the reference is the arm that validation preferred."
+    ]
 
 
 def _about_arms(folds: Sequence[StudyData], config: StudyConfig, analysis: Analysis) -> list[str]:
