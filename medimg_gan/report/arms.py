@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medimg_gan.report.names import (
     arm_name,
+    detectable,
     interval_cell,
     is_arm,
     is_chosen,
@@ -80,15 +81,13 @@ def tests(report: Report) -> str:
                 probability(arm["delong"]["p"]),
             )
         )
-    visible = 100 * report["smallest_visible_difference"]
-    reach = f"{visible:.0f} points" if visible <= 100 else "none, as it would exceed 100 points"
     chosen = [is_arm(arm, report["candidate"]) for arm in others]
     return (
         "<h3>Tests against the reference</h3>"
         + table(heads, lines, style="tight", chosen=chosen)
         + note(
             "Differences in percentage points with 95 % interval. Minimal detectable effect "
-            f"(80 % power, with the correction): {reach}. DeLong: slices clustered in "
+            f"(80 % power, with the correction): {detectable(report)}. DeLong: slices clustered in "
             "patients, these trainings held fixed."
         )
     )

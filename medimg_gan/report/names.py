@@ -51,6 +51,12 @@ def reasons_title(report: Report) -> str:
     return "Likely reason" if len(report["reasons"]) == 1 else "Likely reasons, most likely first"
 
 
+def detectable(report: Report) -> str:
+    """The minimal detectable effect in points, where shares can differ by so much."""
+    visible = 100 * report["smallest_visible_difference"]
+    return f"{visible:.0f} points" if visible <= 100 else "none, as it would exceed 100 points"
+
+
 def metric_title(report: Report, name: str) -> str:
     """Heading of a measure."""
     return report["method"].get("metrics", {}).get(name, {}).get("title", name)

@@ -7,7 +7,15 @@ from typing import Any
 
 from medimg_gan.report.arms import EXCHANGED
 from medimg_gan.report.markdown import bold, plain, table
-from medimg_gan.report.names import arm_name, folds_differ, is_arm, is_chosen, label, metric_title
+from medimg_gan.report.names import (
+    arm_name,
+    detectable,
+    folds_differ,
+    is_arm,
+    is_chosen,
+    label,
+    metric_title,
+)
 from medimg_gan.report.provenance import OUTCOMES, SPLIT_TITLES
 from medimg_gan.report.samples import DIRECTIONS
 
@@ -55,8 +63,7 @@ def arms(report: Report) -> list[str]:
         f"On {test['all_slices']} real test slices, with 95 % intervals. Bold: the reference "
         f"({reference}) and the arm that the verdict is about ({candidate}), both chosen on "
         "validation. Added: synthetic, or repeated or mixed real slices. Minimal detectable "
-        f"effect: {100 * report['smallest_visible_difference']:.0f} points (80 % power)."
-        + (FOLDS_DIFFER if differing else ""),
+        f"effect: {detectable(report)} (80 % power)." + (FOLDS_DIFFER if differing else ""),
     ]
 
 

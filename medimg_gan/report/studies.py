@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from medimg_gan.report import report_schema
 from medimg_gan.report.figures import PLOTTED
 from medimg_gan.report.names import (
+    detectable,
     interval_cell,
     is_arm,
     label,
@@ -141,7 +142,7 @@ def _studies(reports: Mapping[str, Report]) -> str:
                 f"{interval_cell(_score(report, 'candidate'))}<small>{escape(candidate)}</small>",
                 points_cell(report["difference"][primary]),
                 probability(report["p_holm"]),
-                f"{100 * report['smallest_visible_difference']:.0f}",
+                detectable(report),
             )
         )
     heads = (
@@ -151,7 +152,7 @@ def _studies(reports: Mapping[str, Report]) -> str:
     return table(heads, lines) + note(
         "Without and with synthetic slices: the primary measure on test of the arms that "
         "validation chose. Points: their difference in percentage points with 95 % interval. "
-        "Detectable: the difference in points that the study would have claimed 8 times in 10."
+        "Detectable: the difference that the study would have claimed 8 times in 10."
     )
 
 

@@ -7,6 +7,7 @@ were compressed again, made brighter or mirrored; features also find slices that
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,9 @@ def by_outline(seen: dict[str, Compared], control: FloatArray, pairs: Pairs) -> 
         near = np.flatnonzero(distances < limit)
         pairs += [(held.images[row], sources.images[closest[row]]) for row in near]
         detail = (
-            f"Perceptual hash of {held.bits.shape[1]} bits, flipped or not: fewer than {limit:.0f} "
-            f"differ; between different training patients, half the slices have one at "
-            f"{_median(control):.0f} bits."
+            f"Fewer than {math.ceil(limit)} of the {held.bits.shape[1]} bits of a perceptual hash "
+            f"differ, flipped or not; half of the training slices differ by {_median(control):.0f} "
+            "or more from every other patient's."
         )
         what = f"{other} slices in {one}"
         entries.append(

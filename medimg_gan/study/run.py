@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medimg_gan.config import as_dict
+from medimg_gan.console import say
 from medimg_gan.data.ratio import largest_other_class
 from medimg_gan.metrics import METRICS
 from medimg_gan.metrics.neighbours import CopyCheck, copy_check, nearest
@@ -104,6 +105,7 @@ def run_study(
     filters = filters or sift(folds, config)
     asked, config = config, filters.of_running(config)
     results = run_fits(folds, config, folder, trainers)
+    say("study: all trained; scoring, comparing and drawing")
     analysis = analyse(folds, config, results)
     decision = analysis.decision
     patients = np.concatenate([data.test.patients for data in folds])
