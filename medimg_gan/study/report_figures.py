@@ -31,7 +31,7 @@ def arm_named(report: Report, name: str) -> dict[str, Any] | None:
 def fidelity_of(report: Report, name: str) -> tuple[float, float]:
     """The minority's figure and its floor; not a number where it is not known, or too rough."""
     for one in report["fidelity"]["figures"]:
-        enough = one["images"] >= FEWEST_COMPARED
+        enough = one["images"] * report.get("folds", 1) >= FEWEST_COMPARED  # a fold's mean count
         if enough and one["group"] == report["minority"] and one["name"] == name:
             return one["synthetic"], one["real"]
     return math.nan, math.nan

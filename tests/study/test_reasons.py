@@ -222,3 +222,9 @@ def test_help_has_reasons_only_where_they_are_true():
     unsure["arms"][2]["difference_to_reference"][MEASURE] = between(0.01, -0.07, 0.09)
     unsure["exchange"] = {}
     assert reasons(unsure) == []
+
+
+def test_slices_of_all_folds_count_together():
+    few = changed(fidelity=fidelity(figure("coverage", 0.35, 0.8) | {"images": 19}))
+    assert not any("coverage" in said for said in reasons(few))
+    assert any("coverage" in said for said in reasons({**few, "folds": 2}))
