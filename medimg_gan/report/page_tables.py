@@ -83,8 +83,8 @@ def filters(report: Report) -> list[str]:
         for stage in found["stages"]
     ]
     return [
-        f"{found['made']} synthetic slices were made, {found['kept']} kept. All filters are fitted "
-        "on training slices alone.",
+        f"{found['made']} synthetic slices were made, {found['kept']} different ones used, as many "
+        "as needed at most. All filters are fitted on training slices alone.",
         table(("Filter", "Limit", "Asked about", "Thrown away", "Kept"), lines),
     ]
 

@@ -64,8 +64,8 @@ def filters(report: Report, thrown: Mapping[str, FloatArray]) -> str:
     heads = ("Filter", "Limit", "Asked about", "Thrown away", "Kept")
     return (
         note(
-            f"{found['made']} synthetic slices were made, {found['kept']} kept. All filters are "
-            "fitted on training slices alone."
+            f"{found['made']} synthetic slices were made, {found['kept']} different ones used, "
+            "as many as needed at most. All filters are fitted on training slices alone."
         )
         + table(heads, lines, style="words")
         + pictures(thrown)
