@@ -71,6 +71,7 @@ def main(config: Config) -> None:
     for folder in config.runs:
         _check_folder(folder)  # a misspelt one is answered before anything heavy loads
     from medimg_gan.files import written_aside
+    from medimg_gan.report.names import in_points
     from medimg_gan.report.studies import differing, lines_of, render_studies
 
     names = _names(config.runs)
@@ -89,9 +90,9 @@ def main(config: Config) -> None:
         writer.writerows(lines)
     run.finish(studies={name: report["outcome"] for name, report in reports.items()})
     for line in lines:
-        points = (100 * line[f"difference_{end}"] + 0.0 for end in ("mean", "low", "high"))
-        mean, low, high = (f"{point:+.1f}" for point in points)
-        say(f"{line['study']}: {line['outcome']}, {mean} points ({low} to {high})")
+        found = {end: line[f"difference_{end}"] for end in ("mean", "low", "high")}
+        mean, interval = in_points(found)
+        say(f"{line['study']}: {line['outcome']}, {mean} points ({interval})")
     for caution in differing(reports):
         say(f"  note: {caution}")
     say(f"\nreport: {config.out}/comparison.html   figures: {config.out}/comparison.csv")

@@ -67,10 +67,17 @@ def interval_cell(values: Mapping[str, float]) -> str:
     return f"{values['mean']:.3f}<small>{values['low']:.3f}–{values['high']:.3f}</small>"
 
 
+def in_points(values: Mapping[str, float]) -> tuple[str, str]:
+    """A difference of shares in percentage points, and its interval (never -0.0)."""
+    ends = (round(100 * values[end], 1) + 0.0 for end in ("mean", "low", "high"))
+    mean, low, high = (f"{end:+.1f}" for end in ends)
+    return mean, f"{low} to {high}"
+
+
 def points_cell(values: Mapping[str, float]) -> str:
-    """A difference of shares in percentage points, with its interval below (never -0.0)."""
-    mean, low, high = (round(100 * values[end], 1) + 0.0 for end in ("mean", "low", "high"))
-    return f"{mean:+.1f}<small>{low:+.1f} to {high:+.1f}</small>"
+    """A difference in percentage points, with its interval below, as HTML."""
+    mean, interval = in_points(values)
+    return f"{mean}<small>{interval}</small>"
 
 
 def probability(value: float) -> str:

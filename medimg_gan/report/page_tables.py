@@ -11,6 +11,7 @@ from medimg_gan.report.names import (
     arm_name,
     detectable,
     folds_differ,
+    in_points,
     is_arm,
     is_chosen,
     label,
@@ -45,7 +46,8 @@ def arms(report: Report) -> list[str]:
     for arm in report["arms"]:
         difference = "reference"
         if not is_arm(arm, report["reference"]) or folds_differ(report["reference"]):
-            difference = _points(arm["difference_to_reference"][primary])
+            mean, interval = in_points(arm["difference_to_reference"][primary])
+            difference = f"{mean} ({interval})"
         cells = [
             plain(arm_name(report, arm)),
             str(arm["added"]),
@@ -166,12 +168,6 @@ def counts(report: Report) -> list[str]:
 
 def _interval(values: Mapping[str, float]) -> str:
     return f"{values['mean']:.3f} ({values['low']:.3f}–{values['high']:.3f})"
-
-
-def _points(values: Mapping[str, float]) -> str:
-    """Never -0.0."""
-    mean, low, high = (round(100 * values[end], 1) + 0.0 for end in ("mean", "low", "high"))
-    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _probability(value: float) -> str:

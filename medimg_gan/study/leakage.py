@@ -7,6 +7,7 @@ before a generator is trained (:func:`check_real`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -206,7 +207,10 @@ def _synthetic(data: StudyData, config: StudyConfig, limit: float) -> list[Entry
         found = 0
         if len(made.bits):
             found = int((made.nearest_bits(held_out)[0] < limit).sum())
-        detail = f"Perceptual hash: fewer than {limit:.0f} bits from a slice no generator may know."
+        detail = (
+            f"Perceptual hash: fewer than {math.ceil(limit)} bits from a slice that no generator "
+            "may know."
+        )
         what = f"synthetic slices in {name}"
         entries.append(line("synthetic copies", what, found, len(made.bits), detail, "warning"))
     return entries

@@ -13,7 +13,7 @@ from PIL import Image
 
 from medimg_gan.apps import cli
 from medimg_gan.report.markdown import code, plain
-from medimg_gan.report.names import is_arm
+from medimg_gan.report.names import in_points, is_arm
 from medimg_gan.report.page_tables import arms
 from medimg_gan.report.pictures import grid, shown_in
 from medimg_gan.report.study_page import write_study_page
@@ -181,3 +181,8 @@ def test_the_verb_writes_a_page_of_a_study_of_an_earlier_version(written, result
     assert "(study-x/slices-1.png)" in page
     assert (tmp_path / "docs/study-x/slices-1.png").exists()
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus():
+    found = {"mean": -0.0004, "low": -0.0496, "high": 0.1}
+    assert in_points(found) == ("+0.0", "-5.0 to +10.0")
