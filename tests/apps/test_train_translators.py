@@ -47,9 +47,33 @@ def train(*words: str) -> None:
     cli.run("train-cyclegan", ["--data", "data", *TINY, *words])
 
 
+def parse(*words: str) -> Config:
+    words = [*words, "--src", "mri", "--tgt", "ct"]
+    return config.load(Config, words, prog="train_cyclegan.py", default_yaml="train-cyclegan.yaml")
+
+
+@pytest.mark.parametrize("words", [(), ("--config", str(config.config_folder() / "smoke.yaml"))])
+def test_the_default_keeps_the_structure(words):
+    assert parse(*words).recipe == "cyclegan-structure"
+    assert parse(*words, "--recipe", "cyclegan").recipe == "cyclegan"
+
+
+@pytest.mark.parametrize(
+    ("words", "recipe"),
+    [([], "cyclegan-structure"), (["--recipe", "cyclegan"], "cyclegan")],
+    ids=["default", "faithful"],
+)
+def test_a_run_is_named_by_its_recipe(place, capsys, words, recipe):
+    train("--src", "t1", "--tgt", "ct", *words)
+    folder = f"runs/train-{recipe}-t1-ct"
+    facts = json.loads((place / folder / "manifest.json").read_text())
+    assert (facts["finished"], facts["recipe"]) == (True, recipe)
+    assert f"translate.py --run {folder} " in capsys.readouterr().out
+
+
 def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_tells(place):
     train("--src", "t1+t2", "--tgt", "ct", "--adjacent", "3")
-    facts = json.loads((place / "runs/train-cyclegan-t1+t2-ct/manifest.json").read_text())
+    facts = json.loads((place / "runs/train-cyclegan-structure-t1+t2-ct/manifest.json").read_text())
     assert facts["finished"]
     assert (facts["spec"]["source_channels"], facts["spec"]["channels"]) == (6, 3)
     told = {
@@ -62,14 +86,15 @@ def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_t
 
 def test_a_run_between_sequences_is_loaded_with_their_modality(place):
     train("--src", "t1", "--tgt", "t2", "--balance-prior", "none")
-    translator = load_run("runs/train-cyclegan-t1-t2")
+    translator = load_run("runs/train-cyclegan-structure-t1-t2")
     assert isinstance(translator, Translator)
     assert (translator.source, translator.target) == ("mri", "mri")
 
 
 def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch, capsys):
     monkeypatch.setitem(RECIPES, "cyclegan", Paired)
-    train("--src", "t1", "--tgt", "ct")
+    paired = ["--src", "t1", "--tgt", "ct", "--recipe", "cyclegan"]
+    train(*paired)
     facts = json.loads((place / "runs/train-cyclegan-t1-ct/manifest.json").read_text())
     assert (facts["paired"], facts["balance_prior"]) == (True, "none")
     for words, expected in (
@@ -77,7 +102,7 @@ def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch,
         (["--truth", "data/t1"], "no ct scans"),
     ):
         with pytest.raises(SystemExit):
-            train("--src", "t1", "--tgt", "ct", *words, "--run", f"runs/{expected[:2]}")
+            train(*paired, *words, "--run", f"runs/{expected[:2]}")
         assert expected in capsys.readouterr().err
 
 
@@ -108,7 +133,6 @@ def test_the_flag_offers_every_translation_recipe():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_asks_for_the_recipe_in_its_name(path):
-    words = ["--config", str(path), "--src", "mri", "--tgt", "ct"]
-    asked = config.load(Config, words, prog="train_cyclegan.py", default_yaml="train-cyclegan.yaml")
+    asked = parse("--config", str(path))
     assert asked.recipe == path.stem.removeprefix("train-cyclegan-")
     assert asked.steps

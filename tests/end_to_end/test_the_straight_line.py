@@ -15,6 +15,7 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--config", str(ROOT / "configs" / "smoke.yaml"), "--engine.precision", "32-true"]
+TRANSLATOR = "runs/train-cyclegan-structure-mri-ct"
 
 
 def command(script: str, *words: object) -> list[str]:
@@ -61,15 +62,15 @@ def test_index_lists_every_series_and_no_identity(place):
 
 def test_two_processes_train_one_translator(place, translator):
     assert "next:" in translator
-    manifest = json.loads((place / "runs/train-cyclegan-mri-ct/manifest.json").read_text())
+    manifest = json.loads((place / TRANSLATOR / "manifest.json").read_text())
     assert manifest["finished"]
     assert manifest["unit"] == "HU"
     assert manifest["config"]["src"] == "mri"
-    assert (place / "runs/train-cyclegan-mri-ct/weights.pt").exists()
+    assert (place / TRANSLATOR / "weights.pt").exists()
 
 
 def test_a_finished_run_is_never_overwritten(place, translator):
-    weights = place / "runs/train-cyclegan-mri-ct/weights.pt"
+    weights = place / TRANSLATOR / "weights.pt"
     before = weights.stat().st_mtime_ns
     words = ["--src", "mri", "--tgt", "ct", "--data", "phantom/data", *TINY]
     assert "finished already" in run(place, "train_cyclegan.py", *words)
@@ -82,7 +83,7 @@ def test_translated_volumes_keep_the_geometry(place, translator, file_format):
     from medimg_gan.imaging import read_volumes
 
     out = f"translated-{file_format}"
-    words = ["--run", "runs/train-cyclegan-mri-ct", "--data", "phantom/data", "--out", out]
+    words = ["--run", TRANSLATOR, "--data", "phantom/data", "--out", out]
     printed = run(place, "translate.py", *words, "--format", file_format)
     assert "8 ct volumes" in printed
     sources, _ = read_volumes(place / "phantom/data/mri")
