@@ -1,4 +1,5 @@
 import dataclasses
+import typing
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from medimg_gan import config
 from medimg_gan.apps.options import parse_options
 from medimg_gan.apps.train_gan import Config
 from medimg_gan.errors import ConfigError
+from medimg_gan.recipes import RECIPES
+from medimg_gan.recipes.cgan import CganConfig
 from medimg_gan.recipes.cyclegan import CycleGanConfig
 
 
@@ -121,3 +124,32 @@ def test_an_unknown_setting_lists_the_known_and_the_nearest():
         parse_options(CycleGanConfig, ("widht=8",), "cyclegan")
     assert "--set width=8" in str(refused.value)
     assert "cycle_weight" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [("width=abc", "a whole number"), ("gamma=", "a number"), ("loss=hing", "least-squares")],
+)
+def test_a_value_of_another_kind_is_refused_with_what_the_setting_takes(setting, kind, capfd):
+    with pytest.raises(ConfigError) as refused:
+        parse_options(CganConfig, ("latent=8", setting), "cgan")
+    assert f"--set {setting}: not a value" in str(refused.value)
+    assert kind in str(refused.value)
+    assert capfd.readouterr() == ("", "")  # one message, which the caller prints
+
+
+def test_settings_that_need_each_other_are_read_together():
+    words = ("loss=wasserstein", "gamma=0", "spectral-norm=True")  # the first two alone: refused
+    assert parse_options(CganConfig, words, "cgan").loss == "wasserstein"
+    with pytest.raises(ConfigError, match="slope"):
+        parse_options(CganConfig, words[:2], "cgan")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_setting_says_in_words_what_it_takes(recipe):
+    kind = RECIPES[recipe].Config
+    for setting in dataclasses.fields(kind):
+        if typing.get_type_hints(kind)[setting.name] is not str:
+            with pytest.raises(ConfigError, match=r"takes (a|one of|True)") as refused:
+                parse_options(kind, (f"{setting.name}=what",), recipe)
+            assert "class" not in str(refused.value)

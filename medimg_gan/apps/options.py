@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import io
 import math
+from contextlib import redirect_stderr
 from dataclasses import fields
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 import tyro
 
@@ -22,10 +25,10 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
     """``--set name=value ...`` over a recipe's defaults.
 
     Raises:
-        ConfigError: If a setting is not of the form name=value, unknown, or stands twice.
-        SystemExit: With status 2 on a wrong value; tyro says which.
+        ConfigError: If a setting is not of the form name=value, unknown, stands twice, or has a
+            value that it cannot have.
     """
-    words: list[str] = []
+    words: dict[str, list[str]] = {}
     known = [one.name for one in fields(options)]
     for setting in settings:
         name, separator, value = setting.partition("=")
@@ -38,12 +41,39 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
                 observed=f"it has {', '.join(known)}",
                 fix=f"--set {near[0]}={value}" if near else "one of these",
             )
-        if f"--{name}" in words:
+        if name in words:
             raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
-        words += [f"--{name}", *value.split(",")]
-    return tyro.cli(
-        options, args=words, prog=f"--set (recipe {recipe})", config=(tyro.conf.FlagConversionOff,)
-    )
+        words[name] = [f"--{name}", *value.split(",")]
+    if wrong := [name for name, one in words.items() if not _is_read(options, one)]:
+        raise ConfigError(
+            f"--set {wrong[0]}={','.join(words[wrong[0]][1:])}: not a value of that setting",
+            observed=f"{recipe} takes {_kind_of(options, wrong[0])}",
+        )
+    return _read(options, list(chain.from_iterable(words.values())))
+
+
+def _read(options: type[OptionsT], words: list[str]) -> OptionsT:
+    return tyro.cli(options, args=words, config=(tyro.conf.FlagConversionOff,))
+
+
+def _is_read(options: type[DataclassInstance], words: list[str]) -> bool:
+    """Whether each word is of its setting's type; what does not go together is another matter."""
+    try:
+        with redirect_stderr(io.StringIO()):  # tyro's own words name a command that is none
+            _read(options, words)
+    except SystemExit:
+        return False
+    except ConfigError:  # of the options themselves, which may need the other words
+        return True
+    return True
+
+
+def _kind_of(options: type[DataclassInstance], name: str) -> str:
+    """The values of a setting, in words."""
+    kind = get_type_hints(options)[name.replace("-", "_")]
+    if choices := get_args(kind):
+        return f"one of {', '.join(map(str, choices))}"
+    return {int: "a whole number", float: "a number", bool: "True or False"}.get(kind, str(kind))
 
 
 def check_settings(recipe: str, settings: tuple[str, ...]) -> None:
