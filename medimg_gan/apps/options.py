@@ -16,6 +16,8 @@ from medimg_gan.data.settings import AUTO
 from medimg_gan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed import DataclassInstance
 
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
@@ -44,26 +46,28 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
         if name in words:
             raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
         words[name] = [f"--{name}", *value.split(",")]
-    if wrong := [name for name, one in words.items() if not _is_read(options, one)]:
+    try:
+        return _read(options, chain.from_iterable(words.values()))
+    except SystemExit as error:
+        wrong = next(name for name, one in words.items() if not _is_read(options, one))
         raise ConfigError(
-            f"--set {wrong[0]}={','.join(words[wrong[0]][1:])}: not a value of that setting",
-            observed=f"{recipe} takes {_kind_of(options, wrong[0])}",
-        )
-    return _read(options, list(chain.from_iterable(words.values())))
+            f"--set {wrong}={','.join(words[wrong][1:])}: not a value of that setting",
+            observed=f"{recipe} takes {_kind_of(options, wrong)}",
+        ) from error
 
 
-def _read(options: type[OptionsT], words: list[str]) -> OptionsT:
-    return tyro.cli(options, args=words, config=(tyro.conf.FlagConversionOff,))
+def _read(options: type[OptionsT], words: Iterable[str]) -> OptionsT:
+    with redirect_stderr(io.StringIO()):  # tyro's own words name a command that is none
+        return tyro.cli(options, args=[*words], config=(tyro.conf.FlagConversionOff,))
 
 
 def _is_read(options: type[DataclassInstance], words: list[str]) -> bool:
-    """Whether each word is of its setting's type; what does not go together is another matter."""
+    """Whether a setting's words are of its type; what does not go together is another matter."""
     try:
-        with redirect_stderr(io.StringIO()):  # tyro's own words name a command that is none
-            _read(options, words)
+        _read(options, words)
     except SystemExit:
         return False
-    except ConfigError:  # of the options themselves, which may need the other words
+    except ConfigError:  # of the options themselves, which may need other settings
         return True
     return True
 

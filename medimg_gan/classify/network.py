@@ -76,11 +76,11 @@ class ImageNetLite0(nn.Module):
 def _block(before: int, after: int) -> BasicBlock:
     if before == after:
         return BasicBlock(before, after)
-    shortcut = nn.Sequential(_Thinning(before, after, 1, bias=False), nn.BatchNorm2d(after))
+    shortcut = nn.Sequential(_StridedPointwise(before, after, 1, bias=False), nn.BatchNorm2d(after))
     return BasicBlock(before, after, 2, shortcut)
 
 
-class _Thinning(nn.Conv2d):
+class _StridedPointwise(nn.Conv2d):
     """A 1x1 convolution of every other pixel: that of stride 2, in two operations.
 
     In one, the gradient of fewer than 8 channels overwrites memory on CPUs without AVX-512, where
