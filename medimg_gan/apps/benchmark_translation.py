@@ -31,7 +31,7 @@ BOUND = ("minutes", "size", "batch_size", "seconds", "patients")
 class Contender:
     """A recipe with settings: ``recipe`` or ``recipe: adjacent=3 balance-prior=none name=value``.
 
-    Pictures have no neighbours, so ``adjacent`` goes for volumes only.
+    Pictures have no neighbours, so ``adjacent`` goes for volumes only, and is 1 unless named.
     """
 
     title: str
@@ -54,13 +54,11 @@ class Contender:
         """Flags of the training's own."""
         pairs = (one.partition("=") for one in self._settings)
         found = {name: value for name, _, value in pairs if name in FLAGS}
-        if part == "pairs":
-            found.pop("adjacent", None)
-        return found
+        return found | {"adjacent": "1" if part == "pairs" else found.get("adjacent", "1")}
 
     def channels(self, part: Part) -> int:
         """Slices in an image."""
-        return int(self.flags(part).get("adjacent", "1"))
+        return int(self.flags(part)["adjacent"])
 
     @property
     def name(self) -> str:
@@ -254,7 +252,7 @@ def _check(contenders: Sequence[Contender]) -> dict[str, bool]:
                 observed=f"known: {', '.join(known)}",
                 fix="--recipes cyclegan 'cyclegan: balance-prior=none'",
             )
-        if not one.flags("phantom").get("adjacent", "1").isdecimal():
+        if not one.flags("phantom")["adjacent"].isdecimal():
             raise ConfigError(f"--recipes {one.title!r}: adjacent is a whole number")
         check_options(one.recipe, one.options)
     if len({one.name for one in contenders}) < len(contenders):

@@ -37,8 +37,9 @@ class Config(TrainingConfig):
     """cyclegan-structure, cyclegan and cut learn from unpaired scans; pix2pix, reggan and
     regression from pairs. cyclegan is as in its paper; cyclegan-structure had the lower error
     in the benchmarks of docs/."""
-    adjacent: int = 1
-    """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself."""
+    adjacent: int | Literal["auto"] = "auto"
+    """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself. auto: 3 for
+    volumes with cyclegan-structure, else 1."""
     balance_prior: Literal["auto", "none", "position", "label"] = "auto"
     """How unpaired slices are drawn, so that no critic learns what the sets differ in by chance:
     targets at about the source's height (position; a patient's pictures count as stacked by
@@ -53,7 +54,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         """Refuse at once what no training could do."""
         super().__post_init__()
-        if self.adjacent < 1 or self.adjacent % 2 == 0:
+        if self.adjacent != "auto" and (self.adjacent < 1 or self.adjacent % 2 == 0):
             raise ConfigError(
                 f"--adjacent {self.adjacent}: an odd number of slices has a middle",
                 fix="--adjacent 3",

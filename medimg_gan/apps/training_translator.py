@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from lightning_fabric import Fabric
 
@@ -21,6 +22,7 @@ from medimg_gan.apps.translation_batches import (
     Balance,
     both_sides,
     held_out_batch,
+    only_volumes,
     translation_stream,
 )
 from medimg_gan.data.domains import Domain
@@ -68,7 +70,7 @@ def fit_translator(
     recipe: str,
     options: tuple[str, ...],
     budget: Budget,
-    adjacent: int = 1,
+    adjacent: int | Literal["auto"] = "auto",
     balance: Balance = "auto",
 ) -> None:
     """Train a translation recipe on slices of the training patients.
@@ -81,16 +83,21 @@ def fit_translator(
         recipe: Name of a translation recipe.
         options: Its settings, as name=value.
         budget: How long.
-        adjacent: Neighbouring slices in an image, an odd number.
+        adjacent: Neighbouring slices in an image, an odd number; auto: as the recipe would have
+            them, where all scans are volumes.
         balance: What the sampling of unpaired slices is balanced by.
 
     Raises:
         DataError, LabelError: See :mod:`medimg_gan.apps.translation_batches`.
     """
     source, target = prepared.domains
+    kind = translation_recipe(recipe)
+    if adjacent == "auto":
+        adjacent = kind.adjacent if only_volumes(prepared) else 1
     train, val = (both_sides(prepared, part, adjacent) for part in ("train", "val"))
-    paired = translation_recipe(recipe).paired
-    stream, balanced = translation_stream(train, config.batch_size, config.seed, paired, balance)
+    stream, balanced = translation_stream(
+        train, config.batch_size, config.seed, kind.paired, balance
+    )
     modalities = (source.modality, target.modality)
     mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
     spec = Spec(
@@ -112,7 +119,7 @@ def fit_translator(
         source_modality=source.modality,
         target_modality=target.modality,
         adjacent=adjacent,
-        paired=paired,
+        paired=kind.paired,
         balance_prior=balanced,
         unit=unit_of(target.modality, rows),
         scale=typical_scale(rows),

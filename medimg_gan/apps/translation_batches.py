@@ -24,6 +24,15 @@ Balance = Literal["auto", "none", "position", "label"]
 Sides = tuple[SliceDataset, SliceDataset]
 
 
+def only_volumes(prepared: PreparedTranslation) -> bool:
+    """Whether slices have neighbours, on both sides, in training and held out."""
+    return all(
+        from_volumes(side)
+        for split in ("train", "val")
+        for side in both_sides(prepared, split, adjacent=1)
+    )
+
+
 def both_sides(prepared: PreparedTranslation, split: str, adjacent: int) -> Sides:
     """The source and target images of one part of the patients.
 

@@ -226,6 +226,8 @@ class TranslationRecipe(Recipe):
 
     paired: ClassVar[bool] = False
     """Whether ``source`` and ``target`` of a batch must show the same slice of a patient."""
+    adjacent: ClassVar[int] = 1
+    """Neighbouring slices that an image of volumes holds unless somebody asks for others."""
 
     def translate(self, image: Tensor) -> Tensor:
         """Target-like images (N, C, H, W) for source images (N, inputs, H, W), in [-1, 1]."""

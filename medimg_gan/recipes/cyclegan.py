@@ -112,7 +112,7 @@ class CycleGan(TranslationRecipe):
         if same_target is not None and same_source is not None:
             identity = F.l1_loss(same_target, target) + F.l1_loss(same_source, source)
             terms["identity"] = (self.config.identity_weight, identity)
-        terms |= self.structure_terms([(source, fake_target), (target, fake_source)])
+        terms |= self.structure_terms(batch, fake_target, fake_source)
         loss, logs = losses.weighted(terms)
         return loss, {f"generators/{name}": value for name, value in logs.items()}
 
@@ -130,8 +130,10 @@ class CycleGan(TranslationRecipe):
         """Images (N, C, H, W) as the critics are to see them: here, as they are."""
         return images
 
-    def structure_terms(self, translations: list[tuple[Tensor, Tensor]]) -> losses.Terms:
-        """More parts of the generators' loss, from (images, their translation): here, none."""
+    def structure_terms(
+        self, batch: Batch, fake_target: Tensor, fake_source: Tensor
+    ) -> losses.Terms:
+        """More parts of the generators' loss, from the batch and its translations: here, none."""
         return {}
 
     @torch.no_grad()

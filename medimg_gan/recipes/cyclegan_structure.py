@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -31,6 +32,9 @@ from medimg_gan.augmentations import DiffAugment
 from medimg_gan.losses import Terms
 from medimg_gan.recipes.base import Spec
 from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
+
+if TYPE_CHECKING:
+    from medimg_gan.types import Batch
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class CycleGanStructureConfig(CycleGanConfig):
     """Weight of the body's outline."""
     body_threshold: float = -0.8
     """Encoded value between air and skin: -750 HU in the default window, a tenth of MR's range."""
+    values_weight: float = 5.0
+    """Weight of equally distributed values in the bodies of a translation and of the real image
+    drawn beside it, which shows a like place."""
     augment: float = 0.3
     """Chance that the critics see an image moved, turned or zoomed."""
 
@@ -56,6 +63,7 @@ class CycleGanStructure(CycleGan):
     """Images of a source modality -> target modality in the same anatomy, without pairs."""
 
     Config = CycleGanStructureConfig
+    adjacent = 3
 
     def __init__(self, config: CycleGanStructureConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -65,18 +73,30 @@ class CycleGanStructure(CycleGan):
         """Images (N, C, H, W) as the critics are to see them: some of them moved."""
         return self.augmentation(images)
 
-    def structure_terms(self, translations: list[tuple[Tensor, Tensor]]) -> Terms:
-        """Gradient consistency, MIND and mask, of both directions."""
+    def structure_terms(self, batch: Batch, fake_target: Tensor, fake_source: Tensor) -> Terms:
+        """Gradient consistency, MIND, mask and value distribution, of both directions."""
         config = self.config
-        pairs = [structure_losses.same_slices(*pair) for pair in translations]
-        body = partial(structure_losses.body_difference, threshold=config.body_threshold)
+        source, target = batch["source"], batch["target"]
+        threshold = config.body_threshold
+        pairs = [
+            structure_losses.same_slices(source, fake_target),
+            structure_losses.same_slices(target, fake_source),
+        ]
+        body = partial(structure_losses.body_difference, threshold=threshold)
         parts = {
             "gradient": (config.gradient_weight, structure_losses.gradient_difference),
             "mind": (config.mind_weight, structure_losses.self_similarity_difference),
             "body": (config.body_weight, body),
         }
-        return {
+        terms = {
             name: (weight, torch.stack([difference(*pair) for pair in pairs]).sum())
             for name, (weight, difference) in parts.items()
             if weight
         }
+        if config.values_weight:
+            both = [
+                structure_losses.value_difference(fake, real, threshold)
+                for fake, real in ((fake_target, target), (fake_source, source))
+            ]
+            terms["values"] = (config.values_weight, torch.stack(both).sum())
+        return terms

@@ -59,16 +59,30 @@ def test_the_default_keeps_the_structure(words):
 
 
 @pytest.mark.parametrize(
-    ("words", "recipe"),
-    [([], "cyclegan-structure"), (["--recipe", "cyclegan"], "cyclegan")],
+    ("words", "recipe", "adjacent"),
+    [([], "cyclegan-structure", 3), (["--recipe", "cyclegan"], "cyclegan", 1)],
     ids=["default", "faithful"],
 )
-def test_a_run_is_named_by_its_recipe(place, capsys, words, recipe):
+def test_a_run_is_named_by_its_recipe_which_chooses_the_neighbours(
+    place, capsys, words, recipe, adjacent
+):
     train("--src", "t1", "--tgt", "ct", *words)
     folder = f"runs/train-{recipe}-t1-ct"
     facts = json.loads((place / folder / "manifest.json").read_text())
-    assert (facts["finished"], facts["recipe"]) == (True, recipe)
+    assert (facts["finished"], facts["recipe"], facts["adjacent"]) == (True, recipe, adjacent)
     assert f"translate.py --run {folder} " in capsys.readouterr().out
+
+
+def test_single_pictures_have_no_neighbours_unless_somebody_insists(place, capsys):
+    for volume in place.glob("data/*/*.nii"):
+        image = nibabel.load(volume)
+        nibabel.save(image.slicer[..., 2:3], volume)
+    train("--src", "t1", "--tgt", "ct")
+    facts = json.loads((place / "runs/train-cyclegan-structure-t1-ct/manifest.json").read_text())
+    assert (facts["finished"], facts["adjacent"]) == (True, 1)
+    with pytest.raises(SystemExit):
+        train("--src", "t1", "--tgt", "ct", "--adjacent", "3", "--run", "runs/insisted")
+    assert "--adjacent 3: t1 scans of the train part are single slices" in capsys.readouterr().err
 
 
 def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_tells(place):
