@@ -21,11 +21,6 @@ PATCH, SIGMA = 7, 2.0
 LEAST_VARIANCE = 0.05
 """V is at least this share of its mean over the image: noise in air counts as flat."""
 
-QUANTILES = 256
-"""Of the values in a body; a percent of bone is then two or three of them."""
-OUTSIDE = -2.0
-"""Less than every encoded value."""
-
 SURFACE = 0.05
 """Softness of the body's surface, in units of the images' range [-1, 1]."""
 
@@ -126,37 +121,6 @@ def body(images: Tensor, threshold: float) -> Tensor:
         sides.append(tissue.cummax(dim=axis).values)
         sides.append(tissue.flip(axis).cummax(dim=axis).values.flip(axis))
     return torch.stack(sides).amin(dim=0)
-
-
-def value_difference(one: Tensor, other: Tensor, threshold: float) -> Tensor:
-    """How far apart the values in two bodies are distributed: the 1-Wasserstein distance.
-
-    ``mean |F_A^-1(q) - F_B^-1(q)|`` over quantiles q, of each image and channel by itself. The
-    places of the values do not matter, nor the sizes of the bodies.
-
-    Args:
-        one: Images (N, C, H, W) in [-1, 1].
-        other: As many images of the same modality, of like places of other patients.
-        threshold: Encoded value between air and skin.
-    """
-    return (_quantiles(one, threshold) - _quantiles(other, threshold)).abs().mean()
-
-
-def _quantiles(images: Tensor, threshold: float) -> Tensor:
-    """Quantiles (N, C, QUANTILES) of the values in the body, of the whole image where it is none.
-
-    Ranks are gathered from the sorted image, air outside first, so that no size of a mask is
-    waited for.
-    """
-    with torch.no_grad():
-        mask = body(images.flatten(0, 1)[:, None], threshold).view_as(images) > 0.5
-        mask = mask | ~mask.any(dim=-1, keepdim=True).any(dim=-2, keepdim=True)
-    values = images.float().masked_fill(~mask, OUTSIDE).flatten(2).sort(dim=-1).values
-    pixels = values.shape[-1]
-    count = mask.flatten(2).sum(dim=-1, keepdim=True)
-    part = (torch.arange(QUANTILES, device=images.device) + 0.5) / QUANTILES
-    ranks = (pixels - count + part * count).long().clamp(max=pixels - 1)
-    return values.gather(-1, ranks)
 
 
 def _correlation(one: Tensor, other: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from medimg_gan import structure_losses
 from medimg_gan.augmentations import DiffAugment
+from medimg_gan.depth_loss import depth_difference, depth_layers
 from medimg_gan.losses import Terms
 from medimg_gan.recipes.base import Spec
 from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
@@ -52,9 +53,8 @@ class CycleGanStructureConfig(CycleGanConfig):
     """Weight of the body's outline."""
     body_threshold: float = -0.8
     """Encoded value between air and skin: -750 HU in the default window, a tenth of MR's range."""
-    values_weight: float = 5.0
-    """Weight of equally distributed values in the bodies of a translation and of the real image
-    drawn beside it, which shows a like place."""
+    depth_weight: float = 10.0
+    """Weight of values as in the real image drawn beside it, at equal depths below the skin."""
     augment: float = 0.3
     """Chance that the critics see an image moved, turned or zoomed."""
 
@@ -74,7 +74,7 @@ class CycleGanStructure(CycleGan):
         return self.augmentation(images)
 
     def structure_terms(self, batch: Batch, fake_target: Tensor, fake_source: Tensor) -> Terms:
-        """Gradient consistency, MIND, mask and value distribution, of both directions."""
+        """Gradient consistency, MIND, mask and depth, of both directions."""
         config = self.config
         source, target = batch["source"], batch["target"]
         threshold = config.body_threshold
@@ -93,10 +93,17 @@ class CycleGanStructure(CycleGan):
             for name, (weight, difference) in parts.items()
             if weight
         }
-        if config.values_weight:
-            both = [
-                structure_losses.value_difference(fake, real, threshold)
-                for fake, real in ((fake_target, target), (fake_source, source))
-            ]
-            terms["values"] = (config.values_weight, torch.stack(both).sum())
+        if config.depth_weight:
+            terms["depth"] = (config.depth_weight, self._depth(batch, fake_target, fake_source))
         return terms
+
+    def _depth(self, batch: Batch, fake_target: Tensor, fake_source: Tensor) -> Tensor:
+        """Values of translations against real ones at equal depths, in both directions."""
+        source, target = batch["source"], batch["target"]
+        # The body is where any of the source's sequences shows one.
+        seen = source.unflatten(1, (-1, target.shape[1])).amax(dim=1)
+        of_source, of_target = (
+            depth_layers(images, self.config.body_threshold) for images in (seen, target)
+        )
+        there = depth_difference(fake_target, target, of_source, of_target)
+        return there + depth_difference(fake_source, source, of_target, of_source)

@@ -13,8 +13,8 @@ from medimg_gan.recipes.cyclegan import CycleGan, CycleGanConfig
 from medimg_gan.recipes.cyclegan_structure import CycleGanStructure, CycleGanStructureConfig
 
 CONFIG = CycleGanStructureConfig(width=4)
-OFF = {"gradient_weight": 0.0, "mind_weight": 0.0, "body_weight": 0.0, "augment": 0.0,
-       "identity_weight": 5.0}  # fmt: skip
+OFF = {"gradient_weight": 0.0, "mind_weight": 0.0, "body_weight": 0.0, "depth_weight": 0.0,
+       "augment": 0.0, "identity_weight": 5.0}  # fmt: skip
 
 
 def build(kind=CycleGanStructure, config=CONFIG, **spec):
@@ -88,10 +88,10 @@ def test_every_part_has_its_weight():
     loss, logs = build().generators_loss(unpaired())
     weights = {"fool": 1.0, "cycle": CONFIG.cycle_weight, "identity": CONFIG.identity_weight,
                "gradient": CONFIG.gradient_weight, "mind": CONFIG.mind_weight,
-               "body": CONFIG.body_weight}  # fmt: skip
+               "body": CONFIG.body_weight, "depth": CONFIG.depth_weight}  # fmt: skip
     found = {name: logs[f"generators/{name}"] for name in weights if f"generators/{name}" in logs}
     total = sum(weights[name] * value.item() for name, value in found.items())
-    assert {"gradient", "mind", "body"} <= set(found)
+    assert {"gradient", "mind", "body", "depth"} <= set(found)
     assert loss.item() == pytest.approx(total, rel=1e-5)
 
 
@@ -101,6 +101,15 @@ def test_a_translation_that_keeps_everything_has_no_structure_loss():
     logs = recipe.generators_loss(unpaired())[1]
     for name in ("gradient", "mind", "body", "cycle"):
         assert logs[f"generators/{name}"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_depths_are_held_against_the_real_image_beside_not_the_source():
+    recipe, batch = build(), unpaired()
+    recipe.to_target, recipe.to_source = nn.Identity(), nn.Identity()
+    apart = recipe.generators_loss(batch)[1]["generators/depth"].item()
+    assert apart > 0.01
+    batch["target"] = batch["source"].flip(-1)  # at every depth what the source has
+    assert recipe.generators_loss(batch)[1]["generators/depth"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_two_sequences_of_three_slices_to_three_slices():
