@@ -50,18 +50,18 @@ def depth_difference(one: Tensor, other: Tensor, layers: Tensor, other_layers: T
 
 
 def depth_layers(images: Tensor, threshold: float) -> Tensor:
-    """Which pixel lies in which layer of the body, by its distance from the nearest air outside.
+    """Which pixel lies outside, and which in which layer of the body, by its depth.
 
     Args:
         images: (N, k, H, W) in [-1, 1].
         threshold: Encoded value between air and skin.
 
     Returns:
-        (N, k, layers, H, W) bool, from the skin inwards; the last is all the rest of the body.
+        (N, k, layers, H, W) bool, from the outside inwards; the last is all the rest of the body.
     """
     side = images.shape[-1]
     inner = body(images.detach().float().flatten(0, 1)[:, None], threshold).gt(0.5).float()
-    layers = []
+    layers = [1 - inner]
     for first, last in pairwise((0.0, *DEPTHS)):
         outer = inner
         for _ in range(round(last * side) - round(first * side)):

@@ -21,14 +21,15 @@ def square(*values, side=64, width=20):
 
 
 def test_layers_of_a_square_are_its_rings():
-    # Of 20, 18, 16, 14 pixels a side, then one of two pixels, then 8 x 8 that are left.
+    # Of 20, 18, 16, 14 pixels a side, then one of two pixels, then 8 x 8 that are left. All but
+    # the first layer, which is the air outside.
     layers = depth_layers(square(0.5), -0.5)
-    assert layers.shape == (1, 1, 6, 64, 64)
+    assert layers.shape == (1, 1, 7, 64, 64)
     counts = [4 * (20 - 2 * depth) - 4 for depth in range(6)]
     assert layers.sum(dim=(-1, -2)).flatten().tolist() == [
-        *counts[:4], counts[4] + counts[5], 8 * 8,
+        64 * 64 - 20 * 20, *counts[:4], counts[4] + counts[5], 8 * 8,
     ]  # fmt: skip
-    assert layers.sum(dim=2).max() == 1, "no pixel lies in two"
+    assert (layers.sum(dim=2) == 1).all(), "every pixel lies in one"
     # Twice the pixels, twice as wide: the same share of the picture.
     finer = depth_layers(square(0.5, side=128, width=40), -0.5)
     assert torch.equal(finer[..., ::2, ::2], layers)
@@ -39,11 +40,11 @@ def test_layers_of_a_square_are_its_rings():
 def test_values_are_held_against_those_at_the_same_depth():
     head = square(0.1, 0.8, 0.4)
     shift = torch.zeros_like(head)
-    shift[head == 0.8] = 0.3  # one layer of six
-    assert difference(head, head - shift) == pytest.approx(0.3 / 6)
-    assert difference(head - shift, head) == pytest.approx(0.3 / 6)
+    shift[head == 0.8] = 0.3  # one layer of seven
+    assert difference(head, head - shift) == pytest.approx(0.3 / 7)
+    assert difference(head - shift, head) == pytest.approx(0.3 / 7)
     # Bone drawn for skin: two layers of wrong values. (A brighter skin rounds the corners less.)
-    assert difference(head, square(0.8, 0.1, 0.4)) == pytest.approx(1.4 / 6, rel=0.01)
+    assert difference(head, square(0.8, 0.1, 0.4)) == pytest.approx(1.4 / 7, rel=0.01)
 
 
 def test_neither_a_bodys_size_nor_the_place_within_a_layer_matters():
@@ -69,23 +70,24 @@ def test_every_sequence_and_slice_is_judged_in_the_layers_of_its_slice():
     sequences = torch.cat([slices, slices * 0.5], dim=1)
     assert depth_difference(sequences, sequences, layers, layers).item() == 0
     wrong = sequences.clone()
-    wrong[:, 3] += 0.6 * layers[:, 1, 1]  # one layer of six, one slice of two, one sequence of two
+    # One layer of seven, in one slice of two and one sequence of two.
+    wrong[:, 3] += 0.6 * layers[:, 1, 2]
     found = depth_difference(wrong, sequences, layers, layers).item()
-    assert found == pytest.approx(0.6 / 24)
+    assert found == pytest.approx(0.6 / 28)
 
 
 def test_a_quantile_is_a_value_of_its_layer():
     image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     layers = depth_layers(square(0.5), -0.5)
-    shifted = image + 0.25 * layers[:, :, 0]
+    shifted = image + 0.25 * layers[:, :, 1]
     found = depth_difference(shifted, image, layers, layers).item()
-    assert found == pytest.approx(0.25 / 6), f"of {QUANTILES} quantiles none is from elsewhere"
+    assert found == pytest.approx(0.25 / 7), f"of {QUANTILES} quantiles none is from elsewhere"
 
 
 def test_gradients_are_finite_also_without_a_body():
     fake, head = torch.full((1, 1, 64, 64), -1.0, requires_grad=True), square(0.1, 0.8, 0.4)
     layers = depth_layers(fake, -0.5), depth_layers(head, -0.5)
-    assert not layers[0].any()
+    assert not layers[0][:, :, 1:].any()
     depth_difference(fake, head, *layers).backward()
     assert fake.grad is not None
     assert fake.grad.isfinite().all()
