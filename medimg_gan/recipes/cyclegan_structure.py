@@ -9,6 +9,7 @@ here                 paper
 ``gradient_weight``  lambda of the gradient consistency (Hiasa 2018, eq. 2)
 ``mind_weight``      lambda of the MIND loss (Yang 2018, eq. 4; theirs is 5)
 ``body_weight``      lambda of the mask loss (after Phan 2023, MaskGAN)
+``depth_weight``     ours: values as in a real image at equal depths (``depth_loss``)
 ``augment``          chance of T, DiffAugment (Zhao 2020), in both critics' and generators' loss
 ===================  ===================================================================
 
@@ -76,13 +77,9 @@ class CycleGanStructure(CycleGan):
     def structure_terms(self, batch: Batch, fake_target: Tensor, fake_source: Tensor) -> Terms:
         """Gradient consistency, MIND, mask and depth, of both directions."""
         config = self.config
-        source, target = batch["source"], batch["target"]
-        threshold = config.body_threshold
-        pairs = [
-            structure_losses.same_slices(source, fake_target),
-            structure_losses.same_slices(target, fake_source),
-        ]
-        body = partial(structure_losses.body_difference, threshold=threshold)
+        translations = [(batch["source"], fake_target), (batch["target"], fake_source)]
+        pairs = [structure_losses.same_slices(*pair) for pair in translations]
+        body = partial(structure_losses.body_difference, threshold=config.body_threshold)
         parts = {
             "gradient": (config.gradient_weight, structure_losses.gradient_difference),
             "mind": (config.mind_weight, structure_losses.self_similarity_difference),
