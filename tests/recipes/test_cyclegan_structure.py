@@ -112,6 +112,29 @@ def test_depths_are_held_against_the_real_image_beside_not_the_source():
     assert recipe.generators_loss(batch)[1]["generators/depth"].item() == pytest.approx(0, abs=1e-6)
 
 
+class Brightest(nn.Module):
+    def forward(self, images):
+        return images.amax(dim=1, keepdim=True)
+
+
+class Twice(nn.Module):
+    def forward(self, images):
+        return images.expand(-1, 2, -1, -1)
+
+
+def test_the_body_is_where_any_sequence_shows_one():
+    recipe = build(source_channels=2)
+    recipe.to_target, recipe.to_source = Brightest(), Twice()
+    recipe.source_critic = nn.Identity()
+    head = torch.full((2, 1, 16, 16), -1.0)
+    head[..., 3:13, 2:12] = torch.rand(2, 1, 10, 10)
+    found = []
+    for sequences in ([head, torch.full_like(head, -1)], [torch.full_like(head, -1), head]):
+        batch = {**unpaired(), "source": torch.cat(sequences, dim=1)}
+        found.append(recipe.generators_loss(batch)[1]["generators/depth"].item())
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
 def test_two_sequences_of_three_slices_to_three_slices():
     recipe = build(channels=3, source_channels=6)
     batch = unpaired(6, 3)
