@@ -85,6 +85,7 @@ def _real_slices(
         split=split,
         classes=asked or ("slices",),
         chosen_on_validation=weights_file(config.run, config.weights).name == WEIGHTS_BEST,
+        mirror=generator.recipe.spec.mirror,
     )
     say(f"  of these, the run was trained on {int(real.trained.sum())} slices")
     return real, prepared.patients_known

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
     """Nearest training slices of synthetic and of held-out slices, in pixels and in features.
 
-    Pixels are searched in all training slices, features in up to ``sets.MOST_SEARCHED``.
+    Pixels are searched in all training slices and their mirrors, where it may have seen these;
+    features in up to ``sets.MOST_SEARCHED`` slices as they are.
     """
     if material.searched is None:
         return {}
@@ -32,13 +33,13 @@ def copies(material: Material, real: RealSlices) -> dict[str, dict[str, Any]]:
     for space in material.held_out.spaces:
         if space in (RADIOMICS_SPACE, MEASUREMENTS):
             continue
-        training = material.searched.spaces[space]
-        if space == PIXELS:
-            training = real.images[real.trained]
+        in_pixels = space == PIXELS
+        training = real.copied_from if in_pixels else material.searched.spaces[space]
         check = copy_check(
             material.synthetic.spaces[space], material.held_out.spaces[space], training
         )
-        found[space] = {**asdict(check), "training_slices": len(training)}
+        slices = int(real.trained.sum()) if in_pixels else len(training)
+        found[space] = {**asdict(check), "training_slices": slices}
     return found
 
 
@@ -52,7 +53,7 @@ def duplicates(images: FloatArray, real: RealSlices) -> dict[str, Any]:
     trained = real.images[real.trained]
     found = asdict(duplicate_check(images, trained if len(trained) > 1 else real.images))
     if len(trained):
-        check = copy_check(images, real.images[real.held_out], trained)
+        check = copy_check(images, real.images[real.held_out], real.copied_from)
         found["too_close_to_training"] = check.too_close
     return found
 

@@ -30,6 +30,7 @@ class RealSlices:
             saw.
         classes: Names by number; one for an unconditional generator.
         chosen_on_validation: Whether the validation patients chose the generator's weights.
+        mirror: Whether the generator may have seen its slices flipped left to right.
     """
 
     images: FloatArray
@@ -38,11 +39,18 @@ class RealSlices:
     split: np.ndarray[Any, Any]
     classes: tuple[str, ...]
     chosen_on_validation: bool = False
+    mirror: bool = False
 
     @property
     def trained(self) -> np.ndarray:
         """(N,) bool: the generator learned from this patient."""
         return self.split == "train"
+
+    @property
+    def copied_from(self) -> FloatArray:
+        """(T, 1, H, W) what a copy would be of: slices learned from and, maybe, their mirrors."""
+        images = self.images[self.trained]
+        return np.concatenate([images, images[..., ::-1]]) if self.mirror else images
 
     @property
     def validation(self) -> np.ndarray:

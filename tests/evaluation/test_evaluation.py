@@ -1,5 +1,6 @@
 """Figures beside their floors, and a generator that copies."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from medimg_gan.evaluation import Material, RealSlices, draw_material, plots, results
-from medimg_gan.evaluation.checks import class_consistency, copies
+from medimg_gan.evaluation.checks import class_consistency, copies, duplicates
 from medimg_gan.evaluation.figures import ALL, all_rows, cautions, table
 from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.images import IMAGE_METRICS
@@ -93,6 +94,20 @@ def test_a_generator_of_one_image_is_told_by_recall_coverage_and_similarity(mate
     assert rows["recall"].ratio < 0.3
     assert rows["coverage"].ratio < 0.5
     assert rows["similarity"].score.value > rows["similarity"].base + 0.2
+
+
+def test_a_mirrored_copy_is_a_copy_where_training_flips(material_of, real):
+    own = real.images[real.trained][..., ::-1]
+
+    def flip(count, label, seed):
+        return own[real.labels[real.trained] == label][:count]
+
+    flipping, may = material_of[0](flip), dataclasses.replace(real, mirror=True)
+    assert copies(flipping, may)["pixels"]["too_close"] == 1
+    assert copies(flipping, real)["pixels"]["too_close"] < 0.3
+    assert copies(flipping, may)["pixels"]["training_slices"] == real.trained.sum()
+    assert duplicates(own, may)["too_close_to_training"] == 1
+    assert duplicates(own, real)["too_close_to_training"] < 0.3
 
 
 def test_copies_are_flagged_and_a_good_generator_is_not(copying, good, real):
