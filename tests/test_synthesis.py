@@ -135,6 +135,29 @@ def test_a_translator_sees_mr_on_the_standard_scale_of_its_training():
     assert abs(shown["none", "plain"] - shown["none", "bent"]) > 0.1
 
 
+@pytest.mark.parametrize("intensity", ["percentile", "nyul"])
+def test_a_true_mr_is_held_against_what_the_training_saw_of_it(intensity):
+    rng = np.random.default_rng(0)
+    array = np.zeros((32, 32, 4), np.float32)
+    array[4:28, 4:28] = rng.uniform(350, 900, (24, 24, 4))
+    bent = (array**2 / 900).astype(np.float32)
+    chain = ChainConfig(intensity=intensity)
+    own = encode(array, (1, 1, 1), modality="mri", unit="signal", chain=chain, size=32).landmarks
+    standard = StandardScale.fit(own[None]) if intensity == "nyul" else None
+    translator = Translator(Identity(32), "ct", "mri", "signal", Scale(0, 800), chain, standard)
+    made = [translator.as_made(Volume(values, np.eye(4), modality="mri", unit="signal"))
+            for values in (array, 3 * array, bent)]  # fmt: skip
+    assert made[1] == pytest.approx(made[0], abs=0.1)
+    apart = np.abs(made[2] - made[0])[4:28, 4:28].mean()
+    assert apart < 10 if intensity == "nyul" else apart > 40
+
+
+def test_ct_numbers_are_what_they_are():
+    truth = Volume(np.full((4, 4, 2), 40, np.float32), np.eye(4), modality="ct", unit="HU")
+    translator = Translator(Identity(32), "mri", "ct", "HU", Scale(-1000, 1500))
+    assert translator.as_made(truth) is truth.array
+
+
 def test_a_class_gives_its_own_images(generator):
     assert (generator.sample_encoded(5, "b") > generator.sample_encoded(5, "a").max()).all()
 

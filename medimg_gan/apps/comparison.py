@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +34,14 @@ if TYPE_CHECKING:
     from medimg_gan.synthesis import Translator
 
 
-def truths(source: DataConfig, folder: Path, translator: Translator) -> dict[str, Scan]:
-    """The true target scans of a folder by their common name; all, where nothing tells of what.
+NOBODY_KNOWN = (
+    "no patient here is named in the run's split: new patients, or the training's under other "
+    "pseudonyms (another --cache; half of a folder that names nobody), which would flatter"
+)
+
+
+def truths_in(source: DataConfig, folder: Path, translator: Translator) -> list[Scan]:
+    """The true target scans of a folder; all, where nothing tells of what.
 
     Args:
         source: Flags of the source scans; what they say of those alone is not asked of the truth.
@@ -62,7 +68,7 @@ def truths(source: DataConfig, folder: Path, translator: Translator) -> dict[str
             observed="it holds " + ", ".join(f"{name}: {n}" for name, n in held.items()),
             fix="the folder of the true targets, or a column 'sequence' in an index.csv there",
         )
-    return by_name(found)
+    return found
 
 
 def _words_for(translator: Translator) -> set[str]:
@@ -71,10 +77,57 @@ def _words_for(translator: Translator) -> set[str]:
     return {translator.target, *(word for word, name in SEQUENCES.items() if name == wanted)}
 
 
-def by_name(scans: list[Scan]) -> dict[str, Scan]:
-    """Scans by their common name; where several share one, nobody can tell which is meant."""
-    counts = Counter(common_name(scan.path) for scan in scans)
-    return {name: scan for scan in scans if counts[name := common_name(scan.path)] == 1}
+class Truths:
+    """True target scans, and whose truth each is.
+
+    A truth is named like its source scan; else it is the only target of a known patient who has
+    one visit. Where several scans share a name, nobody can tell which is meant.
+
+    Args:
+        scans: Of the target.
+        visits: All that is to be translated.
+        given: Whether they are those of ``--truth``, named alike by the user's own word. In one
+            folder, a name alike says nothing of two patients who are known to be different.
+    """
+
+    def __init__(self, scans: list[Scan], visits: list[Visit], *, given: bool) -> None:
+        self.given = given
+        self.by_name = _alone(scans, lambda scan: common_name(scan.path))
+        once = _alone([visit[0] for visit in visits if visit[0].patient_known], _patient_of)
+        known = _alone([scan for scan in scans if scan.patient_known], _patient_of)
+        self.by_patient = {patient: known[patient] for patient in known.keys() & once.keys()}
+
+    def of(self, visit: Visit) -> Scan | None:
+        """The truth of a visit, or None where there is none."""
+        for scan in visit:
+            found = self.by_name.get(common_name(scan.path))
+            if found is not None and (self.given or not _strangers(scan, found)):
+                return found
+        return self.by_patient.get(visit[0].patient)
+
+    def none_for(self, visits: list[Visit]) -> DataError:
+        """What to tell a user whose truths fit no scan."""
+        return DataError(
+            "--truth: no scan has a truth of the same name and grid",
+            observed=f"truths are named like {next(iter(self.by_name), 'nothing')!r}, "
+            f"scans like {common_name(visits[0][0].path)!r}",
+        )
+
+
+def _alone(scans: list[Scan], key: Callable[[Scan], str]) -> dict[str, Scan]:
+    """By key the scans that share it with no other."""
+    found: dict[str, list[Scan]] = defaultdict(list)
+    for scan in scans:
+        found[key(scan)].append(scan)
+    return {name: own[0] for name, own in found.items() if len(own) == 1}
+
+
+def _patient_of(scan: Scan) -> str:
+    return scan.patient
+
+
+def _strangers(one: Scan, other: Scan) -> bool:
+    return one.patient_known and other.patient_known and one.patient != other.patient
 
 
 def unseen(visits: list[Visit], run: Path) -> tuple[list[Visit], bool]:
@@ -90,20 +143,19 @@ def unseen(visits: list[Visit], run: Path) -> tuple[list[Visit], bool]:
     return by_split["test"] or by_split["val"], not by_split["test"]
 
 
-def true_scan(visit: Visit, known: Mapping[str, Scan]) -> Scan | None:
-    """The truth named like one of a visit's scans, or None where there is none."""
-    names = (common_name(scan.path) for scan in visit)
-    return next((known[name] for name in names if name in known), None)
+def known_to(run: Path, scans: Iterable[Scan]) -> bool:
+    """Whether any of these scans is of a patient whom the run's split names."""
+    return not read_split(run / SPLIT_FILE).keys().isdisjoint(scan.patient for scan in scans)
 
 
-def truth_of(visit: Visit, known: Mapping[str, Scan], grid: Volume, unit: str) -> Volume | None:
+def truth_of(visit: Visit, truths: Truths, grid: Volume, unit: str) -> Volume | None:
     """The truth of a visit on its own grid, or None where there is none.
 
     Raises:
         DataError: If it is a picture's grey levels and ``unit``, the translator's, is not, or the
             other way round.
     """
-    other = true_scan(visit, known)
+    other = truths.of(visit)
     if other is None:
         return None
     truth = read_series(other.series)
@@ -134,12 +186,12 @@ def shown(source: Volume, made: Volume, truth: Volume | None, translator: Transl
     """What the picture of a scan needs."""
     values = None
     if truth is not None:
-        values = translation.comparable(truth, translator.target, translator.scale)
+        values = translator.as_made(truth)
     return Shown(source, made, values, *translation.limits_of(made.unit, translator.scale))
 
 
 def compare(
-    visits: list[Visit], known: Mapping[str, Scan], translator: Translator, picture: Path
+    visits: list[Visit], truths: Truths, translator: Translator, picture: Path
 ) -> dict[str, float]:
     """Mean absolute error inside the body, by patient, and a picture of the first visit.
 
@@ -147,7 +199,7 @@ def compare(
 
     Args:
         visits: What is translated.
-        known: Their truths, from :func:`truths`.
+        truths: Theirs.
         translator: Of a trained run.
         picture: PNG to write: first source, translated, truth, error in the windows of CT.
 
@@ -160,7 +212,7 @@ def compare(
     errors: dict[str, list[float]] = {}
     for visit in visits:
         volumes = read_visit(visit)
-        truth = truth_of(visit, known, volumes[0], translator.unit)
+        truth = truth_of(visit, truths, volumes[0], translator.unit)
         if truth is None:
             continue
         made = translator.translate(volumes)
@@ -173,41 +225,33 @@ def compare(
         error = mean_absolute_error(made.array, what.truth, where)
         errors.setdefault(visit[0].patient, []).append(error)
     if not errors:
-        raise without_truth(visits, known)
+        raise truths.none_for(visits)
     return {patient: float(np.mean(values)) for patient, values in errors.items()}
 
 
 def correlations(
-    written: Iterable[tuple[Path, Path, Visit]], known: Mapping[str, Scan], translator: Translator
+    written: Iterable[tuple[Path, Visit]], truths: Truths, translator: Translator
 ) -> dict[str, float]:
     """How the uncertainty goes with the true error, inside the body.
 
     Args:
-        written: Translated volume, its uncertainty, and what was translated.
-        known: Their truths, from :func:`truths`; who has none is passed over.
+        written: The uncertainty of a translation, and what was translated.
+        truths: Theirs; who has none is passed over.
         translator: Of a trained run.
 
     Returns:
         ``spearman`` and ``pearson`` of voxels, each the mean over the scans; ``scans``: how many.
     """
     rows = []
-    for made_path, spread_path, visit in written:
-        source = read_series(visit[0].series)
-        truth = truth_of(visit, known, source, translator.unit)
+    for path, visit in written:
+        volumes = read_visit(visit)
+        truth = truth_of(visit, truths, volumes[0], translator.unit)
         if truth is None:
             continue
-        made, spread = read_files([made_path]), read_files([spread_path])
-        values = translation.comparable(truth, translator.target, translator.scale)
-        where = body(source, truth, translator)
+        # Made again: a written picture has the grey levels of its file, not the target's values.
+        made, spread = translator.translate(volumes), read_files([path])
+        where = body(volumes[0], truth, translator)
+        values = translator.as_made(truth)
         rows.append(spread_agreement(spread.array, made.array, values, where))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     return {**means, "scans": len(rows)}
-
-
-def without_truth(visits: list[Visit], known: Mapping[str, Scan]) -> DataError:
-    """What to tell a user whose truths fit no scan."""
-    return DataError(
-        "--truth: no scan has a truth of the same name and grid",
-        observed=f"truths are named like {next(iter(known), 'nothing')!r}, "
-        f"scans like {common_name(visits[0][0].path)!r}",
-    )

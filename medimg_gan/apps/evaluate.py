@@ -113,7 +113,7 @@ def _refuse_what_is_of_translators(config: Config, translates: bool) -> None:
 
 
 def _source(config: Config, facts: dict[str, Any], purpose: str) -> DataConfig:
-    """The data flags as typed; where no data were named, those of the run.
+    """The data flags as typed; where no data were named, those of the run under what was typed.
 
     ``purpose`` says which phantom, where the run had no data either.
     """
@@ -125,7 +125,9 @@ def _source(config: Config, facts: dict[str, Any], purpose: str) -> DataConfig:
         for name, value in facts.get("config", {}).get("source", {}).items()
         if name in known
     }
-    source = DataConfig(**given)
+    typed, default = as_dict(config.source), as_dict(DataConfig())
+    changed = {name for name, value in typed.items() if value != default[name]}
+    source = DataConfig(**given | {name: getattr(config.source, name) for name in changed})
     say_if_embedded(source)
     return with_embedded_data(source, purpose)
 

@@ -16,7 +16,8 @@ from medimg_gan.apps.translate_sources import as_trained, found_visits, targets_
 from medimg_gan.console import progress, say
 from medimg_gan.data.index import build_index, say_what_is_wrong
 from medimg_gan.data.masks import marked_voxels
-from medimg_gan.errors import SplitError
+from medimg_gan.data.settings import ANY, mask_names
+from medimg_gan.errors import DataError, MedimgError, SplitError
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_networks import cycle_error
 from medimg_gan.evaluation.translation_page import FEW, PAGE, Evaluation, in_words, write
@@ -43,14 +44,16 @@ class Material:
     Attributes:
         visits: Source scans of unseen patients, as the translator takes them, those with lesions
             first.
-        truths: True target scans by their common name.
+        truths: True target scans.
         real: Target scans of other unseen patients, or of the same.
+        lesions: Values of the masks that mark lesions; () for all.
         notes: What a reader must know.
     """
 
     visits: list[Visit]
-    truths: dict[str, Scan]
+    truths: comparison.Truths
     real: list[Scan]
+    lesions: tuple[int, ...]
     notes: list[str]
 
 
@@ -101,17 +104,18 @@ def _material(
         )
     targets = targets_of(index, translator)
     notes = []
+    if not comparison.known_to(run, index.scans):
+        notes.append(comparison.NOBODY_KNOWN)
     if validation:
         notes.append(
             "none of these are test patients of the run: figures are of its validation patients"
         )
-    if truth is not None:
-        known = comparison.truths(source, truth, translator)
-    else:
-        known = comparison.by_name(targets)
-    paired = [visit for visit in visits if comparison.true_scan(visit, known)]
-    if truth is not None and not paired:
-        raise comparison.without_truth(visits, known)
+    given = truth is not None
+    true_scans = comparison.truths_in(source, truth, translator) if given else targets
+    truths = comparison.Truths(true_scans, found, given=given)
+    paired = [visit for visit in visits if truths.of(visit)]
+    if given and not paired:
+        raise truths.none_for(visits)
     if not paired:
         notes.append(
             "no truth: errors, tissues, lesions and what the uncertainty is worth cannot be "
@@ -125,73 +129,128 @@ def _material(
         plural = "s" * (patients > 1)
         notes.append(f"{patients} patient{plural}: too few for the intervals to mean much")
     real, _ = comparison.unseen([(scan,) for scan in targets], run)
+    marks = tuple(value for value in mask_names(source.mask_label) if value != ANY)
+    named = {name for visit in visits for scan in visit for name in scan.mask_names.values()}
+    if len(named) > 1 and not marks:
+        notes.append(
+            f"the masks mark {', '.join(sorted(named))}: all of it counts as lesions "
+            "(--mask-label 2=tumor names those that are)"
+        )
     # A lesion's usual strength is learnt before lesions are looked for where there are none.
-    visits.sort(key=lambda visit: not _has_lesions(visit))
-    return Material(visits, known, [scan for (scan,) in real], notes)
+    visits.sort(key=lambda visit: not _has_lesions(visit, marks))
+    return Material(visits, truths, [scan for (scan,) in real], marks, notes)
 
 
-def _has_lesions(visit: Visit) -> bool:
-    mask = _mask_of(visit)
-    return mask is not None and bool(_lesions(mask, read_series(visit[0].series)).any())
+def _has_lesions(visit: Visit, marks: tuple[int, ...]) -> bool:
+    try:
+        found = _lesions(visit, read_series(visit[0].series), marks)
+    except MedimgError:
+        return False  # which is told when it is measured
+    return found is not None and bool(found.any())
 
 
-def _mask_of(visit: Visit) -> Path | None:
-    """The first mask among a visit's scans, which share one grid."""
-    return next((scan.mask for scan in visit if scan.mask), None)
-
-
-def _lesions(mask: Path, volume: Volume) -> Mask:
-    """Where the mask marks anything."""
-    return marked_voxels(mask, volume.array.shape, volume.affine)
+def _lesions(visit: Visit, volume: Volume, marks: tuple[int, ...]) -> Mask | None:
+    """What the first mask among a visit's scans, which share one grid, marks; None without one."""
+    mask = next((scan.mask for scan in visit if scan.mask), None)
+    return None if mask is None else marked_voxels(mask, volume.array.shape, volume.affine, marks)
 
 
 def _measure(translator: Translator, material: Material, run: str, uncertainty: int) -> Evaluation:
-    """All figures, and a picture of each patient; structure and picture are of first sequences."""
-    real = RealTargets.of(_volumes(material.real[:MOST_REAL]), translator)
-    unsure = sorted({visit[0].patient for visit in material.visits})[:uncertainty]
-    lesions, rows, pictures, elsewhere = translation.LesionCount(), [], {}, 0
+    """All figures, and a picture of each patient; structure and picture are of first sequences.
+
+    Raises:
+        DataError: If no scan can be measured.
+    """
+    bench = _Bench(translator, material, uncertainty)
     with progress("measuring", len(material.visits), "scans") as ticker:
         for visit in material.visits:
-            patient, volumes = visit[0].patient, comparison.read_visit(visit)
-            truth = comparison.truth_of(visit, material.truths, volumes[0], translator.unit)
-            elsewhere += truth is None and comparison.true_scan(visit, material.truths) is not None
-            made = translator.translate(volumes)
-            what = comparison.shown(volumes[0], made, truth, translator)
-            figures = _figures(visit, what, truth, translator, lesions)
-            figures |= real.distance(made) | cycle_error(translator, volumes)
-            middle = _nearer_middle(visit, material)
-            if truth is not None and middle and patient in unsure:
-                figures |= _of_spread(translator, volumes, what, truth)
-            rows.append((patient, figures))
-            if patient not in pictures or middle:
-                pictures[patient] = draw(what)
+            try:
+                bench.measure(visit)
+            except MedimgError as error:
+                bench.failed.append((visit[0].path, error.one_line()))
             ticker.advance()
-    notes = [*material.notes]
-    if elsewhere:
-        notes.append(f"truths that do not lie on their scan's grid, not compared: {elsewhere}")
-    patients = translation.by_patient(rows)
-    for figures in patients.values():
-        figures |= real.floor()
-    return Evaluation(
-        run=run,
-        source=translator.source_name,
-        target=translator.target_name,
-        unit=translator.unit,
-        patients=dict(sorted(patients.items())),
-        lesions=lesions.as_dict() if lesions.lesions or lesions.new else None,
-        notes=notes,
-        pictures=dict(sorted(pictures.items())),
-    )
+    return bench.evaluation(run)
+
+
+class _Bench:
+    """Measures one visit after the other, and keeps what is told of all."""
+
+    def __init__(self, translator: Translator, material: Material, uncertainty: int) -> None:
+        self.translator, self.material = translator, material
+        self.failed: list[tuple[str, str]] = []
+        self.real = RealTargets.of(self._readable(material.real[:MOST_REAL]), translator)
+        self.unsure = sorted({visit[0].patient for visit in material.visits})[:uncertainty]
+        self.lesions, self.elsewhere = translation.LesionCount(), 0
+        self.rows: list[tuple[str, translation.Figures]] = []
+        self.pictures: dict[str, bytes] = {}
+
+    def measure(self, visit: Visit) -> None:
+        """All figures of a visit, and its patient's picture."""
+        translator, truths = self.translator, self.material.truths
+        patient, volumes = visit[0].patient, comparison.read_visit(visit)
+        truth = comparison.truth_of(visit, truths, volumes[0], translator.unit)
+        self.elsewhere += truth is None and truths.of(visit) is not None
+        made = translator.translate(volumes)
+        what = comparison.shown(volumes[0], made, truth, translator)
+        marked = _lesions(visit, volumes[0], self.material.lesions)
+        figures = _figures(what, truth, translator, marked, self.lesions)
+        figures |= self.real.distance(made) | cycle_error(translator, volumes)
+        middle = _nearer_middle(visit, self.material)
+        if truth is not None and middle and patient in self.unsure:
+            figures |= _of_spread(translator, volumes, what, truth)
+        self.rows.append((patient, figures))
+        if patient not in self.pictures or middle:
+            self.pictures[patient] = draw(what)
+
+    def evaluation(self, run: str) -> Evaluation:
+        """What was found."""
+        notes, translator, lesions = [*self.material.notes], self.translator, self.lesions
+        if not self.rows:
+            raise DataError(
+                f"none of {len(self.material.visits)} scans could be measured",
+                observed="the first: " + ": ".join(self.failed[0]),
+            )
+        for path, reason in self.failed:
+            say(f"  not measured: {path}: {reason}")
+        if self.failed:  # a page that is passed on names no files
+            notes.append(f"scans that could not be measured: {len(self.failed)}")
+        if self.elsewhere:
+            notes.append(
+                f"truths that do not lie on their scan's grid, not compared: {self.elsewhere}"
+            )
+        patients = translation.by_patient(self.rows)
+        for figures in patients.values():
+            figures |= self.real.floor()
+        return Evaluation(
+            run=run,
+            source=translator.source_name,
+            target=translator.target_name,
+            unit=translator.unit,
+            patients=dict(sorted(patients.items())),
+            lesions=lesions.as_dict() if lesions.lesions or lesions.new else None,
+            notes=notes,
+            pictures=dict(sorted(self.pictures.items())),
+        )
+
+    def _readable(self, scans: list[Scan]) -> Iterator[Volume]:
+        for scan in scans:
+            try:
+                volume = read_series(scan.series)
+                self.translator.as_made(volume)
+            except MedimgError as error:
+                self.failed.append((scan.path, error.one_line()))
+            else:
+                yield volume
 
 
 def _figures(
-    visit: Visit,
     what: Shown,
     truth: Volume | None,
     translator: Translator,
+    marked: Mask | None,
     lesions: translation.LesionCount,
 ) -> translation.Figures:
-    """Figures of one visit; its lesions are added to the count."""
+    """Figures of one visit; its marked lesions are added to the count."""
     source, made = what.source, what.made.array
     if truth is None or what.truth is None:
         body = translation.body_of(source, translator.source)
@@ -203,9 +262,8 @@ def _figures(
     figures |= translation.against_source(made, source.array, body)
     floor = translation.against_source(what.truth, source.array, body)
     figures["structure_of_truth"] = floor["structure"]
-    mask = _mask_of(visit)
-    if mask is not None and unit == "HU":
-        lesions.see(made, what.truth, body, _lesions(mask, source), source.spacing)
+    if marked is not None and unit == "HU":
+        lesions.see(made, what.truth, body, marked, source.spacing)
     return figures
 
 
@@ -224,10 +282,6 @@ def _nearer_middle(visit: Visit, material: Material) -> bool:
     """Whether this is the middle one of its patient's visits (pictures: one slice each)."""
     own = [one[0].path for one in material.visits if one[0].patient == visit[0].patient]
     return visit[0].path == sorted(own)[len(own) // 2]
-
-
-def _volumes(scans: list[Scan]) -> Iterator[Volume]:
-    return (read_series(scan.series) for scan in scans)
 
 
 def _to_tensorboard(run: Path, found: Evaluation) -> None:

@@ -23,6 +23,7 @@ from medimg_gan.errors import ConfigError, DataError, MedimgError, RunError
 from medimg_gan.files import written_aside
 
 if TYPE_CHECKING:
+    from medimg_gan.apps.comparison import Truths
     from medimg_gan.apps.translate_sources import Visit
     from medimg_gan.synthesis import Translator
 
@@ -64,7 +65,9 @@ class Config:
     """Delete what an earlier call left in --out and begin again."""
 
     def __post_init__(self) -> None:
-        """Refuse at once what no format could do."""
+        """Refuse at once what no format could do, and a truth that is not there."""
+        if self.truth is not None and not self.truth.is_dir():
+            raise DataError(f"--truth {self.truth}: no such folder", fix="check its spelling")
         if self.keep_identity and self.format != "dicom":
             raise ConfigError(
                 f"--keep-identity with --format {self.format}",
@@ -95,6 +98,7 @@ def main(config: Config) -> None:
     say_what_is_wrong(index)
     visits, left_out = found_visits(index, translator)
     _refuse_what_cannot_be(config, visits)
+    truths = _truths(config, translator, visits)
     run = runs.open_run(config.out, "translate", as_dict(config), restart=config.restart)
     if config.keep_identity:
         say(IDENTITY)
@@ -109,7 +113,7 @@ def main(config: Config) -> None:
         )
     written = [visit for visit in visits if _place(visit, config).exists()]
     _write_table(config, written)
-    facts = _compared(config, translator, written) if config.truth else {"error": {}}
+    facts = _compared(config, translator, written, truths) if truths else {"error": {}}
     run.finish(
         translated=done,
         not_translated=problems,
@@ -188,22 +192,35 @@ def _translate(config: Config, translator: Translator, visit: Visit) -> None:
     )
 
 
+def _truths(config: Config, translator: Translator, visits: list[Visit]) -> Truths | None:
+    """What the translations are held against, looked for before hours are spent on them."""
+    if config.truth is None:
+        return None
+    from medimg_gan.apps import comparison
+
+    scans = comparison.truths_in(config.source, config.truth, translator)
+    truths = comparison.Truths(scans, visits, given=True)
+    if not any(truths.of(visit) for visit in visits):
+        raise truths.none_for(visits)
+    return truths
+
+
 def _compared(
-    config: Config, translator: Translator, visits: list[Visit]
+    config: Config, translator: Translator, visits: list[Visit], truths: Truths
 ) -> dict[str, dict[str, float]]:
     """Print and return the error against the truth; the picture goes to ``comparison.png``."""
     from statistics import mean, stdev
 
     from medimg_gan.apps import comparison
 
-    assert config.truth is not None
-    truth = comparison.truths(config.source, config.truth, translator)
     unseen, validation = comparison.unseen(visits, config.run)
     if not unseen:
         say("--truth: the training saw all of these patients, so no error is told")
         return {"error": {}}
+    if not comparison.known_to(config.run, (visit[0] for visit in visits)):
+        say(f"note: {comparison.NOBODY_KNOWN}")
     picture = config.out / COMPARISON
-    errors = comparison.compare(unseen, truth, translator, picture)
+    errors = comparison.compare(unseen, truths, translator, picture)
     spread = stdev(errors.values()) if len(errors) > 1 else 0.0
     say(
         f"mean absolute error inside the body: {mean(errors.values()):.1f} {translator.unit} "
@@ -213,8 +230,8 @@ def _compared(
     say(f"source | translated | truth: {picture}")
     if not config.uncertainty:
         return {"error": errors}
-    written = [(_place(visit, config), _uncertainty_of(visit, config), visit) for visit in unseen]
-    found = comparison.correlations(written, truth, translator)
+    written = [(_uncertainty_of(visit, config), visit) for visit in unseen]
+    found = comparison.correlations(written, truths, translator)
     say(
         f"uncertainty against the true error, voxel by voxel inside the body: Spearman "
         f"{found['spearman']:.2f}, Pearson {found['pearson']:.2f} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,13 +84,20 @@ def measure_mask(
     return MaskAreas((total * pixel).astype(np.float32), of_value)
 
 
-def marked_voxels(path: Path, shape: tuple[int, ...], affine: FloatArray) -> np.ndarray:
-    """Where a mask marks anything, (I, J, K) bool; arguments and errors of ``measure_mask``."""
+def marked_voxels(
+    path: Path, shape: tuple[int, ...], affine: FloatArray, values: Collection[int] = ()
+) -> np.ndarray:
+    """Where a mask marks one of ``values``, or anything where none are named; (I, J, K) bool.
+
+    The other arguments and the errors are those of :func:`measure_mask`.
+    """
     if not is_segmentation(path):
-        return _label_map(path, shape, affine) > 0
+        labels = _label_map(path, shape, affine)
+        return np.isin(labels, list(values)) if values else labels > 0
     marked = np.zeros(shape, bool)
-    for _, voxels in segments_on_grid(path, shape, affine):
-        marked[tuple(voxels.T)] = True
+    for number, voxels in segments_on_grid(path, shape, affine):
+        if not values or number in values:
+            marked[tuple(voxels.T)] = True
     return marked
 
 

@@ -13,7 +13,7 @@ from medimg_gan.metrics.similarity import multiscale_similarity, similarity
 from medimg_gan.metrics.statistics import Interval, mean_of_patients
 from medimg_gan.metrics.structure import structure_distance
 from medimg_gan.metrics.surfaces import dice, surface_distance_95
-from medimg_gan.modalities import DISPLAY, MODALITIES, Scale
+from medimg_gan.modalities import DISPLAY, Scale
 from medimg_gan.modalities.body import body_mask
 
 if TYPE_CHECKING:
@@ -76,14 +76,6 @@ def limits_of(unit: str, scale: Scale) -> tuple[float, float]:
     if unit == "HU":
         return paired.HU_RANGE
     return (DISPLAY.low, DISPLAY.high) if unit == "display" else (scale.low, scale.high)
-
-
-def comparable(truth: Volume, modality: str, scale: Scale) -> FloatArray:
-    """The truth's values as the run's: MR of arbitrary units is brought to the run's scale."""
-    if truth.unit in ("HU", "display") or modality == "ct":
-        return truth.array
-    own = MODALITIES[modality].fit(truth.array, truth.unit)
-    return scale.decode(own.encode(truth.array))
 
 
 def body_of(volume: Volume, modality: str) -> Mask:

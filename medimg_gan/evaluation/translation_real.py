@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medimg_gan.evaluation.translation import body_of, comparable, limits_of
+from medimg_gan.evaluation.translation import body_of, limits_of
 from medimg_gan.metrics.histogram import histogram_distance
 from medimg_gan.modalities import Scale
 
@@ -42,7 +42,7 @@ class RealTargets:
         target, scans = translator.target, []
         scale = Scale(*limits_of(translator.unit, translator.scale))
         for volume in volumes:
-            values = comparable(volume, target, translator.scale)
+            values = translator.as_made(volume)
             scans.append(_drawn(scale.encode(values[body_of(volume, target)])))
         return cls(scans, scale, target)
 

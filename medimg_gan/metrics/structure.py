@@ -36,7 +36,9 @@ def structure_distance(source: FloatArray, made: FloatArray, where: Mask) -> flo
 
 def _directions(values: FloatArray, where: Mask) -> FloatArray:
     """(2, N) normalised gradients of the voxels that count."""
-    along = (np.gradient(np.asarray(values, np.float64), axis=axis) for axis in (0, 1))
+    values = np.asarray(values, np.float64)
+    flat = np.zeros_like(values)  # a single slice may be cut in any plane
+    along = (np.gradient(values, axis=axis) if values.shape[axis] > 1 else flat for axis in (0, 1))
     slopes = np.stack([part[where] for part in along])
     square = _product(slopes, slopes)
     edge = float(np.sqrt(square).mean()) if square.size else 0.0

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medimg_gan.data.chain import Encoded, decode, encode
+from medimg_gan.data.bias_field import without_bias_field
+from medimg_gan.data.chain import Encoded, decode, encode, modality_of
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.planes import FAINTEST
@@ -19,7 +20,7 @@ from medimg_gan.imaging import Volume
 from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.modalities import Scale
 from medimg_gan.modalities.ct import AIR
-from medimg_gan.modalities.nyul import StandardScale
+from medimg_gan.modalities.nyul import StandardScale, landmarks_of
 from medimg_gan.recipes import TranslationRecipe
 from medimg_gan.recipes.base import device_of
 from medimg_gan.synthesis.blocks import translate_stack
@@ -119,6 +120,28 @@ class Translator:
         # Without a modality: nobody is to take it for a scan.
         unsure = first.with_array(deviation, modality="", unit=self.unit)
         return self._volume(made, encoded[0], first), unsure
+
+    def as_made(self, truth: Volume) -> FloatArray:
+        """A true target scan's values as this translator's would be, (I, J, K).
+
+        CT numbers and grey levels are what they are. MR of arbitrary units goes through what the
+        training did to it (N4, its own percentiles, the standard scale), and to the run's scale.
+
+        Raises:
+            ModalityError: If the values cannot be of the target's modality.
+        """
+        if truth.unit in ("HU", "display") or self.target == "ct":
+            return truth.array
+        array, kind = truth.array, modality_of(self.target, self.chain)
+        if self.chain.bias_field == "n4" and self.target == "mri":
+            array = without_bias_field(array, truth.spacing)
+        own = kind.fit(array, truth.unit)
+        encoded = own.encode(array)
+        if self.standard is not None and self.target == "mri":
+            landmarks = landmarks_of(encoded[kind.foreground(array, truth.unit)])
+            images, rows = torch.from_numpy(encoded[None]), torch.from_numpy(landmarks[None])
+            encoded = self.standard.apply(images, rows)[0].numpy()
+        return self.scale.decode(encoded)
 
     def _encoded(self, volume: Volume | Sequence[Volume]) -> tuple[list[Encoded], Volume]:
         volumes = [volume] if isinstance(volume, Volume) else list(volume)

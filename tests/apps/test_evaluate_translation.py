@@ -221,3 +221,47 @@ def test_a_truth_of_another_kind_is_refused(pairs, place, capsys, truth, expecte
 def test_grey_levels_are_no_truth_for_a_translator_to_hu(pairs, place, capsys):
     write_run(place / "runs/it", "HU", pairs, {})
     assert "a truth in display for a translator to HU" in stopped(capsys, "--data", str(pairs))
+
+
+def test_a_scan_that_cannot_be_measured_costs_only_itself(place, capsys):
+    write_heads(place / "data", "t1", "ct")
+    path = place / "data/1_t1.nii.gz"
+    image = nibabel.load(path)
+    values = np.asarray(image.dataobj, np.float32).copy()
+    values[0, 0, 0] = np.nan
+    path.unlink()
+    nibabel.save(nibabel.Nifti1Image(values, image.affine), path)
+    split = dict.fromkeys(patients_of(place / "data", place / "runs/index").values(), "test")
+    write_run(place / "runs/it", "HU", place / "data", split)
+    found = evaluate()
+    assert len(found["patients"]) == 1
+    assert "scans that could not be measured: 1" in found["notes"]
+    assert "1_t1" not in json.dumps(found)
+    assert "not measured: 1_t1.nii.gz" in capsys.readouterr().out
+
+
+def test_patients_whom_the_split_does_not_name_are_pointed_out(place):
+    write_heads(place / "data", "t1", "ct")
+    write_run(place / "runs/it", "HU", place / "data", {"p-0123456789ab": "train"})
+    assert any("named in the run's split" in note for note in evaluate()["notes"])
+    split = dict.fromkeys(patients_of(place / "data", place / "runs/index").values(), "test")
+    write_run(place / "runs/it", "HU", place / "data", split)
+    assert not any("the run's split" in note for note in evaluate("--restart")["notes"])
+
+
+def test_lesions_are_what_the_user_says_that_the_mask_marks(place):
+    head = phantom_patient(0, 2, (64, 80, 13), tumour=True)
+    tumour = head.mask.array > 0
+    mask = np.where(tumour, 2, tumour[::-1])
+    for name, volume in (
+        ("p_mr", head.mri),
+        ("p_ct", head.ct),
+        ("p_mask", head.mask.with_array(mask.astype(np.float32), modality="", unit="")),
+    ):
+        write_nifti(volume, place / f"data/{name}.nii.gz")
+    table = "path,patient,modality,mask\np_mr.nii.gz,p,mri,p_mask.nii.gz\np_ct.nii.gz,p,ct,\n"
+    (place / "data/index.csv").write_text(table)
+    write_run(place / "runs/it", "HU", place / "data", {})
+    everything = evaluate()["lesions"]["lesions"]
+    named = evaluate("--mask-label", "2=tumor", "--restart")["lesions"]["lesions"]
+    assert 0 < named < everything

@@ -151,6 +151,34 @@ def test_an_uncertainty_lies_beside_its_volume_and_passes_for_no_scan(place, cap
     assert [volume.modality for volume in volumes].count("ct") == 2
 
 
+def test_an_uncertainty_is_worth_the_same_in_every_format(place):
+    a_run(place / "run")
+    for patient in range(2):
+        slice_of = head(patient).array[..., 2:3]
+        write_nifti(Volume(slice_of, AFFINE, "mri", "signal"), place / f"scans/mri/{patient}.nii")
+        truth = Volume(slice_of - 1000, AFFINE, "ct", "HU")
+        write_nifti(truth, place / f"truth/ct/{patient}.nii")
+    found = []
+    for form in ("png", "nifti"):
+        translate("--out", form, "--format", form, "--uncertainty", "--truth", "truth")
+        found.append(json.loads((place / form / "manifest.json").read_text())["uncertainty"])
+    assert found[0]["spearman"] == pytest.approx(found[1]["spearman"], abs=0.01)
+    assert found[0]["pearson"] == pytest.approx(found[1]["pearson"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("truth", "expected"), [("absent", "no such folder"), ("truth", "of the same name")]
+)
+def test_a_truth_that_fits_nothing_is_refused_before_anything_is_made(
+    place, capsys, truth, expected
+):
+    a_run(place / "run")
+    write_nifti(head(0), place / "scans/mri/0.nii.gz")
+    write_nifti(Volume(head(0).array - 1000, AFFINE, "ct", "HU"), place / "truth/ct/other.nii.gz")
+    assert expected in stopped(capsys, "--out", "out", "--truth", truth)
+    assert not (place / "out").exists()
+
+
 def test_an_interrupted_call_goes_on_with_what_is_not_there(place, monkeypatch):
     a_run(place / "run")
     for patient in range(3):

@@ -108,6 +108,16 @@ def test_true_targets_of_another_folder_become_pairs(folder, tmp_path):
     assert (rows.groupby(["visit", "index"])["domain"].nunique() == 2).all()
 
 
+def test_the_modality_of_the_sources_is_not_the_truths(folder, tmp_path):
+    """A folder's own name says nothing of what is in it, so --modality has to."""
+    config = DataConfig(data=folder / "t1", modality="mri", cache=tmp_path / "cache", workers=1)
+    prepared = prepare_translation(
+        config, parse_domains("mri", "ct"), size=32, seed=0, folder=tmp_path, paired=True,
+        truth=folder / "ct",
+    )  # fmt: skip
+    assert prepared.cache.rows["patient"].nunique() == PATIENTS
+
+
 def test_patients_without_all_sequences_are_counted_and_left_out(folder, capsys):
     (folder / "t2/P3.nii").unlink()
     write(folder / "t2/P1.nii", "t2", 1, slices=3)

@@ -49,14 +49,6 @@ def test_a_picture_has_no_tissue_and_no_neighbour():
     assert found.keys() == {"mae", "me", "psnr", "ssim", "ms_ssim", "edges"}
 
 
-def test_mr_of_another_gain_is_the_same_truth(head):
-    scale = Scale(0, 800)
-    one = translation.comparable(head.mri, "mri", scale)
-    louder = head.mri.with_array(3 * head.mri.array, modality="mri", unit="signal")
-    assert translation.comparable(louder, "mri", scale) == pytest.approx(one, abs=0.1)
-    assert translation.comparable(head.ct, "ct", scale) is head.ct.array
-
-
 def test_a_patient_counts_once_however_many_scans():
     rows = [("a", {"mae": 10.0}), ("a", {"mae": 20.0}), ("b", {"mae": 45.0, "bone_dice": np.nan})]
     patients = translation.by_patient(rows)

@@ -50,3 +50,9 @@ def test_structure_is_alike_under_any_contrast_and_not_when_moved_or_lost():
     lost[15:22, 16:20] = 100
     assert 0.05 < structure_distance(image, lost, where) < moved
     assert np.isnan(structure_distance(image, np.zeros_like(image), where))
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 30), (30, 1, 30), (30, 30, 1)])
+def test_a_single_slice_of_any_plane_has_a_structure(shape):
+    image = np.random.default_rng(0).normal(size=shape)
+    assert structure_distance(image, image, np.ones(shape, bool)) == pytest.approx(0, abs=1e-12)
