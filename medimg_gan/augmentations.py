@@ -64,7 +64,7 @@ class DiffAugment:
         return above + BACKGROUND
 
     def _moved(self, above: Tensor) -> Tensor:
-        grid = F.affine_grid(self._matrices(above), list(above.shape), align_corners=False)
+        grid = _places(self._matrices(above), *above.shape[-2:])
         return F.grid_sample(
             above, grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )
@@ -120,3 +120,16 @@ def bent(above: Tensor, slope: Tensor) -> Tensor:
     """
     share = above / 2
     return above * slope / (1 - share + slope * share)
+
+
+def _places(matrices: Tensor, height: int, width: int) -> Tensor:
+    """Where each output pixel is read, (N, H, W, 2): ``affine_grid``, which autocast would round.
+
+    Its product of matrices is of the kind that runs in bfloat16, by which pixels move: half a
+    pixel at 128, two and a half at 512. Sums and products of numbers stay in float32.
+    """
+    rows, columns = (
+        (2 * torch.arange(side, device=matrices.device) + 1) / side - 1 for side in (height, width)
+    )
+    of_column, of_row, shift = matrices[:, None, None].unbind(dim=-1)  # (N, 1, 1, 2) each
+    return of_column * columns[:, None] + of_row * rows[:, None, None] + shift

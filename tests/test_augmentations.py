@@ -34,6 +34,13 @@ def test_no_movement_is_the_identity():
     torch.testing.assert_close(still(images), images, atol=1e-5, rtol=0)
 
 
+def test_no_pixel_moves_by_rounding_where_training_is_in_bfloat16():
+    images = torch.rand(2, 1, 256, 256) * 2 - 1
+    still = DiffAugment(1.0, shift=0.0, zoom=0.0, degrees=0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(still(images), images, rtol=0, atol=1e-3)
+
+
 def test_probability_is_the_share_of_images_that_move():
     images = blob(600)
     changed = (DiffAugment(0.3)(images) - images).abs().amax(dim=(1, 2, 3)) > 1e-4

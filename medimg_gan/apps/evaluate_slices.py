@@ -19,6 +19,7 @@ from medimg_gan.evaluation.checks import class_consistency, copies, duplicates
 from medimg_gan.evaluation.figures import all_rows, cautions
 from medimg_gan.metrics.features import build_extractor
 from medimg_gan.metrics.measurements import Instrument, make_instrument
+from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.slices import middle_slice
 from medimg_gan.synthesis import Generator, weights_file
 
@@ -74,7 +75,9 @@ def _real_slices(
         )
     rows = prepared.cache.rows
     kept = rows["label"].isin(asked) if asked else rows["split"] != ""
-    dataset = SliceDataset(prepared.cache, np.flatnonzero(kept), asked)
+    # Real slices as the run saw them: on its own standard scale, not on one of these data.
+    standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
+    dataset = SliceDataset(prepared.cache, np.flatnonzero(kept), asked, standard=standard)
     # The run's own split, whatever these data alone would have been dealt.
     split_of = read_split(config.run / SPLIT_FILE)
     split = np.array([split_of.get(patient, "test") for patient in dataset.patients])

@@ -71,13 +71,14 @@ def fit_gan(
     patience: int = 0,
 ) -> None:
     """Train a noise recipe on the training patients and note what it takes to sample from it."""
+    end = told_by_first(fabric, lambda: budget)  # processes began to count at different moments
     train, val = prepared.dataset("train"), prepared.dataset("val")
     rows = train.table
     modality = str(rows["modality"].iloc[0])
     unit = unit_of(modality, rows)
     net = network_for(config, prepared, recipe, options)
     held_out = _some(val, HELD_OUT_IMAGES)
-    watch = watch_for(fabric, config, train, val, budget, patience)
+    watch = watch_for(fabric, config, train, val, end, patience)
     known = len(set(train.patients)) if prepared.patients_known else None
     variation = variation_for(vary, known, mirror=net.spec.mirror, tones=not net.spec.calibrated)
     note(
@@ -98,7 +99,7 @@ def fit_gan(
     drawn = stream_for(config, prepared, recipe)
     stream = VariedStream(drawn, variation, config.seed) if variation.strength else drawn
     preview = _some(train, PREVIEW_IMAGES)
-    fit(fabric, run, config, net, stream, budget, held_out, preview, watch)
+    fit(fabric, run, config, net, stream, end, held_out, preview, watch)
 
 
 def network_for(

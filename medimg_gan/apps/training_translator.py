@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from medimg_gan import runs
 from medimg_gan.apps.common import Budget, TrainingConfig, typical_scale, with_embedded_data
+from medimg_gan.apps.processes import told_by_first
 from medimg_gan.apps.training import (
     HELD_OUT_IMAGES,
     build,
@@ -128,7 +129,8 @@ def fit_translator(
         **chain_facts(config, prepared),
     )
     held_out = held_out_batch(*val, HELD_OUT_IMAGES // 4)
-    fit(fabric, run, config, net, stream, budget, held_out, held_out)
+    end = told_by_first(fabric, lambda: budget)  # processes began to count at different moments
+    fit(fabric, run, config, net, stream, end, held_out, held_out)
 
 
 def translation_recipe(name: str) -> type[TranslationRecipe]:

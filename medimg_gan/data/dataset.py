@@ -65,7 +65,7 @@ class SliceDataset(Dataset["Batch"]):
         self.numbers = torch.from_numpy(standardised(numbers, values)) if numbers else None
         self.standard = standard
         if standard is not None:
-            self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32))
+            self.landmarks = torch.from_numpy(self.table[list(COLUMNS)].to_numpy(np.float32).copy())
         neighbours = _neighbours(cache.rows["scan"].to_numpy(), adjacent)[of_scans]
         places = cache.rows["picture"].to_numpy(np.int64)[neighbours]
         self.places = places.reshape(len(rows), of_scans.shape[1] * adjacent)

@@ -192,7 +192,8 @@ def save_weights(path: Path, recipe: Recipe, facts: Mapping[str, Any] | None = N
         CheckpointError: If the disk refuses.
     """
     nets = {name: _on_cpu(recipe.get_submodule(name).state_dict()) for name in recipe.averaged}
-    content = {"recipe": type(recipe).__name__, "nets": nets}
+    state = _on_cpu({name: getattr(recipe, name) for name in recipe.sampled_with})
+    content = {"recipe": type(recipe).__name__, "nets": nets, "state": state}
     write_tensors(path, content if facts is None else {**content, "facts": dict(facts)})
 
 
@@ -205,6 +206,11 @@ def load_weights(path: Path, recipe: Recipe) -> None:
     content = read_tensors(path)
     compare_settings(path, {"recipe": content["recipe"]}, {"recipe": type(recipe).__name__})
     fill(path, {name: recipe.get_submodule(name) for name in recipe.averaged}, content["nets"])
+    state = content.get("state", {})
+    if state.keys() != set(recipe.sampled_with):
+        raise _misfit(path, f"found {sorted(state)}, expected {sorted(recipe.sampled_with)}")
+    for name, value in state.items():
+        getattr(recipe, name).copy_(value)
 
 
 @contextmanager

@@ -118,7 +118,8 @@ class Engine:
                 self._train()
                 self.save()
                 if self.fabric.is_global_zero:
-                    save_weights(self.folder / WEIGHTS, self.ema.recipe)
+                    averaged = refreshed(self.ema, self.recipe, self.networks)
+                    save_weights(self.folder / WEIGHTS, averaged)
                 self.fabric.barrier()
         finally:
             self.batches.close()

@@ -181,14 +181,15 @@ class _Search:
 
     def _begin(self, target: Tensor, label: str | None) -> tuple[Tensor, Tensor]:
         """The ``starts`` best of many noises, and of numbers drawn with them."""
-        noise = self.generator.draw_noise(CANDIDATES, self.seed)
-        known = told(self.generator, [label] * CANDIDATES, self.at)
+        count = max(CANDIDATES, self.starts)
+        noise = self.generator.draw_noise(count, self.seed)
+        known = told(self.generator, [label] * count, self.at)
         random = torch.Generator().manual_seed(self.seed)
         drawn = 2 * torch.rand(known["numbers"].shape, generator=random) - 1
         numbers = torch.where(self._free, drawn, known["numbers"].cpu())
         known["numbers"] = numbers.to(known["numbers"])
         images = rendered(self.generator, noise, known)
-        found = unlikeness(torch.from_numpy(images), target.expand(CANDIDATES, -1, -1, -1))
+        found = unlikeness(torch.from_numpy(images), target.expand(count, -1, -1, -1))
         best = found.argsort()[: self.starts]
         return noise[best], numbers[best]
 

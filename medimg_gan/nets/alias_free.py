@@ -38,17 +38,21 @@ class FourierFeatures(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", (2 * torch.rand(channels, 2) - 1) * _cutoff(START) / 2)
         self.register_buffer("phases", torch.rand(channels))
+        position = Grid(START, MARGIN).positions().float() - 0.5
+        self.register_buffer("position", position, persistent=False)
         self.frequencies: Tensor
         self.phases: Tensor
+        self.position: Tensor
         self.move = nn.Linear(style, 2)
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, style: Tensor, shift: tuple[float, float]) -> Tensor:
         """Style (N, style), shift (down, right) in image sides -> (N, channels, S, S)."""
-        position = Grid(START, MARGIN).positions().to(style) - 0.5
-        moved = self.move(style).float() + torch.tensor(shift, device=style.device)
-        down = position[None, :] - moved[:, :1]  # (N, S)
-        right = position[None, :] - moved[:, 1:]
+        moved = self.move(style).float()
+        if any(shift):  # which no training has: a tensor made here would make it wait
+            moved = moved + torch.tensor(shift, device=style.device)
+        down = self.position[None, :] - moved[:, :1]  # (N, S)
+        right = self.position[None, :] - moved[:, 1:]
         f_down, f_right = self.frequencies[None, :, :, None].unbind(dim=2)
         turns = (f_down * down[:, None])[..., None] + (f_right * right[:, None])[:, :, None]
         waves = torch.sin(2 * math.pi * (turns + self.phases[:, None, None]))

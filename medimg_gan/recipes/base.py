@@ -96,6 +96,9 @@ class Recipe(nn.Module):
     """Own buffers (float) that the recipe steers itself by: the engine averages them over the
     processes after every step, so that all of them steer alike."""
 
+    sampled_with: ClassVar[tuple[str, ...]] = ()
+    """Own buffers that samples depend on: kept with the averaged networks in ``weights.pt``."""
+
     images_per_step: int = 1
     """Images of one step over all processes; the engine tells, before the first."""
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from medimg_gan.errors import ConfigError
 from medimg_gan.nets.blocks import doublings
 from medimg_gan.nets.growing import GrowingCritic, GrowingGenerator, faded
 from medimg_gan.nets.heads import Judgement
@@ -57,6 +58,7 @@ class Progressive(GameRecipe):
     """Images of an asked class from noise, by a pair that grows."""
 
     Config = ProgressiveConfig
+    sampled_with = ("progress",)
 
     def __init__(self, config: ProgressiveConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -65,15 +67,21 @@ class Progressive(GameRecipe):
         self.generator = GrowingGenerator(config.latent, self._condition_length, *image, *widths)
         critic = GrowingCritic(*self._pack_shape, *widths, minibatch=config.minibatch)
         self.critic = self._regular(critic)
-        # Fully grown until a training says otherwise: what weights.pt is sampled with.
-        self.register_buffer("progress", torch.ones((), dtype=torch.float64))
+        if not 0 < config.grown_at <= 1:
+            raise ConfigError(
+                f"--set grown_at={config.grown_at:g}: the pair would never be whole",
+                fix="a part of the training, above 0 and up to 1",
+            )
+        # Fully grown until a training, or its weights, say otherwise.
+        self.register_buffer("progress", torch.ones(()))
         self.progress: Tensor
+        self._read = (self.progress, self.progress._version, 1.0)
 
     @property
     def stage(self) -> float:
         """How far the pair has grown: 1 at 8 pixels, one more with every doubling."""
         last = doublings(self.spec.size)
-        scales = last * float(self.progress) / max(self.config.grown_at, 1e-9)
+        scales = last * self._progress_read() / self.config.grown_at
         whole, part = divmod(scales, 1.0)
         return min(float(last), whole + min(1.0, 2 * part) if whole else 1.0)
 
@@ -81,6 +89,15 @@ class Progressive(GameRecipe):
         """Grow."""
         super().begin_step(progress)
         self.progress.fill_(progress)
+        self._read = (self.progress, self.progress._version, progress)
+
+    def _progress_read(self) -> float:
+        """The buffer's value; the device is waited for only where it did not come from a step."""
+        tensor, version, value = self._read
+        if tensor is not self.progress or version != self.progress._version:
+            value = float(self.progress)
+            self._read = (self.progress, self.progress._version, value)
+        return value
 
     def adam(self, net: str) -> Adam:
         """The paper's betas."""

@@ -60,6 +60,20 @@ def test_the_runs_own_data_and_split_are_taken(place, capsys):
     assert "seed: 0 -> 3" in stopped(capsys, "--seed", "3")
 
 
+def test_real_slices_are_on_the_standard_scale_of_the_run(place):
+    train()
+    manifest = json.loads((place / "runs/gan/manifest.json").read_text())
+    manifest["transform"]["intensity"] = "nyul"
+    found = []
+    for least in (-0.9, 0.0):  # landmarks that differ give other real slices, so other figures
+        standard = [least + step * (0.99 - least) / 11 for step in range(11)]
+        write_json(place / "runs/gan/manifest.json", {**manifest, "standard": standard})
+        evaluate("--restart")
+        content = json.loads((place / "runs/gan/evaluation/evaluation.json").read_text())
+        found.append(content["copies"]["pixels"]["held_out"])
+    assert found[0] != pytest.approx(found[1], rel=0.05)
+
+
 def test_an_unconditional_gan_and_patients_of_another_hospital(place, capsys):
     train("dcgan")
     shutil.copytree("scans", "others")

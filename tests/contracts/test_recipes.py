@@ -1,5 +1,6 @@
 """What every recipe promises to the engine. A new line in RECIPES is tested without one here."""
 
+import contextlib
 import dataclasses
 import inspect
 import itertools
@@ -151,6 +152,19 @@ def test_a_phase_runs_in_bfloat16(name, phase):
     loss.backward()
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, exact, rtol=0.3, atol=0.05)
+
+
+@every_phase
+def test_a_phase_neither_waits_for_a_device_nor_leaves_it(name, phase, monkeypatch):
+    """The meta device stands for a GPU: it has no values to read, and refuses the CPU's."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # has none
+    recipe = build(name).to("meta")
+    recipe.begin_step(0.3)
+    batch = {key: value.to("meta") for key, value in some_batch().items()}
+    freeze_all_but(recipe, phase_of(recipe, phase).trains)
+    loss, logs = phase_of(recipe, phase).loss(batch)
+    loss.backward()
+    assert {value.device.type for value in (loss, *logs.values())} == {"meta"}
 
 
 @every_recipe

@@ -48,6 +48,11 @@ def test_slerp_follows_the_arc():
     torch.testing.assert_close(slerp(first, first, torch.ones(1))[0], first)
 
 
+def test_a_search_may_start_from_more_noises_than_are_usually_drawn(generator):
+    target = generator.sample_encoded(1, "b", 3)[0]
+    assert project(generator, target, ("b",), steps=1, starts=257).psnr > 0
+
+
 def test_a_walk_starts_and_stops_at_the_seeds_own_samples(generator):
     walk = between_seeds(generator, "b", (5, 6, 7), frames=4)
     assert walk.shape == (9, 1, 32, 32)

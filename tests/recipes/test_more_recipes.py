@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from medimg_gan.engine.checkpoint import load_weights, save_weights
+from medimg_gan.errors import ConfigError
 from medimg_gan.recipes import RECIPES, Spec
 from medimg_gan.recipes.fastgan import FastGan, FastGanConfig
 from medimg_gan.recipes.progressive import Progressive, ProgressiveConfig
@@ -120,6 +122,23 @@ def test_progressive_grows_in_equal_times_that_fade_and_stay():
         recipe.begin_step(progress)
         stages.append(recipe.stage)
     assert stages == pytest.approx([1, 1, 1, 1.5, 2, 2, 2.5, 3, 3, 3], abs=1e-6)
+
+
+def test_weights_of_a_pair_that_has_not_grown_are_sampled_as_they_were(tmp_path):
+    torch.manual_seed(0)
+    young, loaded = (Progressive(ProgressiveConfig(width=4, widest=8), SMALL) for _ in range(2))
+    young.begin_step(0.2)
+    save_weights(tmp_path / "weights.pt", young)
+    load_weights(tmp_path / "weights.pt", loaded)
+    assert loaded.stage == pytest.approx(young.stage)
+    noise, label = torch.randn(2, 64), torch.tensor([0, 1])
+    torch.testing.assert_close(loaded.sample(noise, label), young.sample(noise, label))
+
+
+@pytest.mark.parametrize("part", [0.0, -1.0, 2.0])
+def test_a_pair_that_would_never_be_whole_is_refused(part):
+    with pytest.raises(ConfigError, match="grown_at"):
+        Progressive(ProgressiveConfig(width=4, widest=8, grown_at=part), SMALL)
 
 
 def test_progressive_trains_small_and_shows_the_full_size():
