@@ -61,10 +61,11 @@ def _real_slices(
         source,
         (generator.modality,),
         size=generator.recipe.spec.size,
-        seed=int(facts.get("config", {}).get("seed", 0)),
+        seed=0,  # nothing is dealt out
         folder=folder,
         labelled=bool(asked),
         chain=generator.chain,
+        dealt=read_split(config.run / SPLIT_FILE),
     )
     missing = sorted(set(asked) - set(prepared.classes))
     if missing:
@@ -78,14 +79,11 @@ def _real_slices(
     # Real slices as the run saw them: on its own standard scale, not on one of these data.
     standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
     dataset = SliceDataset(prepared.cache, np.flatnonzero(kept), asked, standard=standard)
-    # The run's own split, whatever these data alone would have been dealt.
-    split_of = read_split(config.run / SPLIT_FILE)
-    split = np.array([split_of.get(patient, "test") for patient in dataset.patients])
     real = RealSlices(
         images=dataset.images(),
         labels=dataset.labels,
         patients=dataset.patients,
-        split=split,
+        split=rows.loc[kept, "split"].to_numpy(),
         classes=asked or ("slices",),
         chosen_on_validation=weights_file(config.run, config.weights).name == WEIGHTS_BEST,
         mirror=generator.recipe.spec.mirror,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def prepare(
     chain: ChainConfig = DEFAULT_CHAIN,
     condition: tuple[str, ...] = (),
     keep: float = 1.0,
+    dealt: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Read a folder once and give every slice a label and a split.
 
@@ -100,6 +102,8 @@ def prepare(
         condition: Names of numbers that images are conditioned on (see ``data.conditions``).
         keep: Share of the training patients with ``must_have`` who keep these slices; below 1,
             the class is made rarer (see ``data.thinning``).
+        dealt: Patient -> split of an earlier run, which then goes before everything else; whom it
+            does not name is a test patient.
 
     Raises:
         ConfigError: If a setting of the chain is for a modality of which there is no scan.
@@ -107,10 +111,15 @@ def prepare(
     """
     ready = read_labelled(config, modalities, size, labelled, must_have, chain, condition)
     stratum = "label" if ready.classes else "modality"
-    split = split_column(ready.rows, stratum, seed, must_have)
+    if dealt is None:
+        split = split_column(ready.rows, stratum, seed, must_have)
+    else:
+        split = ready.split_as(dealt)
     thinning = Thinning(must_have, keep, seed)
     prepared = ready.split_by(split, chain, condition, thinning)
-    save_split(prepared.cache.rows, folder / SPLIT_FILE)
+    # By their own names: who is joined to another by a copy here may come alone another time.
+    own = prepared.cache.rows.assign(patient=ready.cache.rows["patient"])
+    save_split(own, folder / SPLIT_FILE)
     for split, counts in prepared.counts().items():
         say(f"  {split:5} " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     for number in prepared.numbers:
@@ -135,6 +144,16 @@ class Labelled:
     index: Index
     rows: pd.DataFrame
     classes: tuple[str, ...]
+
+    def split_as(self, dealt: Mapping[str, str]) -> pd.Series:
+        """The split of each row in an earlier run.
+
+        Of patients joined by a copy, training goes before val, val before test: who shares a
+        picture with a training patient was trained on.
+        """
+        own = self.cache.rows.loc[self.rows.index, "patient"].map(dealt).fillna("test")
+        first = own.map(SPLITS.index).groupby(self.rows["patient"]).transform("min")
+        return first.map(dict(enumerate(SPLITS)))
 
     def split_by(
         self,

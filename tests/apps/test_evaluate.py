@@ -89,6 +89,20 @@ def test_an_unconditional_gan_and_patients_of_another_hospital(place, capsys):
     assert content["class_consistency"] is None
 
 
+def test_two_patients_of_another_hospital_suffice(place, capsys):
+    """Too few to be dealt out, but nothing is: the run's own split is all there is."""
+    train()
+    others = place / "others"
+    others.mkdir()
+    for name in ("01", "02"):
+        shutil.copytree(f"scans/{name}", others / f"site2-{name}")
+    capsys.readouterr()
+    evaluate("--data", "others", *MASK, "--out", "elsewhere")
+    assert "the run was trained on 0 slices" in capsys.readouterr().out
+    rows = (place / "elsewhere/split.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["test", "test"]
+
+
 def test_data_without_the_classes_are_refused(place, capsys):
     train()
     assert "no slices of no-tumor, tumor" in stopped(capsys, "--data", "scans", "--out", "x")

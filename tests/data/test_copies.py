@@ -9,6 +9,7 @@ from PIL import Image
 from medimg_gan.apps import augment
 from medimg_gan.data.prepare import prepare
 from medimg_gan.data.settings import DataConfig
+from medimg_gan.data.split_file import read_split
 from medimg_gan.errors import SplitError
 
 COPIES = 216
@@ -72,6 +73,23 @@ def test_files_that_share_a_picture_stay_together(copied, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "5 patients (or files) that share some count as 2" in said
     assert "2 slices are exact copies of slices with another label" in said
+
+
+def test_who_shares_a_picture_with_a_training_patient_was_trained_on(copied, tmp_path):
+    first = prepare(copied, (), size=32, seed=0, folder=tmp_path / "run")
+    saved = read_split(tmp_path / "run/split.csv")
+    rows = first.cache.rows[first.cache.rows["split"] != ""]
+    assert len(saved) == len(rows), "every file's own name is there, also of those that were joined"
+    joined = sorted(set(saved) - set(rows["patient"]))
+    assert len(joined) == 3, "two of three copies, and one of two"
+    for name in joined:  # whom alone an earlier run knew
+        for part in ("train", "val"):
+            place = tmp_path / name / part
+            again = prepare(copied, (), size=32, seed=0, folder=place, dealt={name: part})
+            known = again.cache.rows[again.cache.rows["split"] == part]
+            assert known["patient"].nunique() == 1
+            assert len(known) == (rows["patient"] == known["patient"].iloc[0]).sum() > 1
+            assert (again.cache.rows["split"] == "test").sum() == len(rows) - len(known)
 
 
 def test_a_picture_with_two_labels_is_dropped_altogether(copied, tmp_path):
