@@ -211,6 +211,13 @@ def _hold(folder: Path) -> None:
     _HELD.append(handle)  # closing any handle on the file would let go
 
 
+def let_go(folder: Path) -> None:
+    """Let other processes use a folder of which this one needs no more than what is in it."""
+    for handle in [handle for handle in _HELD if Path(handle.name) == folder / LOCK]:
+        _HELD.remove(handle)
+        handle.close()
+
+
 def _refuse_other_settings(folder: Path, found: dict[str, Any], config: dict[str, Any]) -> None:
     before, now = _flat(found.get("config", {})), _flat(config)
     if now.get("run") in (None, str(folder)):

@@ -133,19 +133,30 @@ def make_phantom(
     run = runs.open_run(folder, "make-phantom", settings, restart=restart)
     result = PhantomSet(folder / "data", folder / "truth", made=0)
     numbers = range(1, patients + 1)
+    try:
+        return _completed(run, plan, result, numbers, workers)
+    finally:
+        runs.let_go(folder)  # whoever trains on it reads, and others may train on it meanwhile
+
+
+def _completed(
+    run: runs.Run, plan: Plan, result: PhantomSet, numbers: range, workers: int
+) -> PhantomSet:
+    """Generate the patients that are not there yet."""
+    folder = run.folder
     missing = [number for number in numbers if not _is_complete(folder, plan, number)]
     index = result.data / "index.csv"
     if run.finished and not missing and index.exists():
         return result
-    with progress("generating heads", patients, "patients") as ticker:
-        ticker.start_at(patients - len(missing))
+    with progress("generating heads", plan.patients, "patients") as ticker:
+        ticker.start_at(plan.patients - len(missing))
         for _ in _finished(folder, plan, missing, workers):
             ticker.advance()
     _write_index(index, folder, plan)
     run.finish(
         mri_patients=sum(plan.modality(number) == "mri" for number in numbers),
         tumour_patients=sum(map(plan.has_tumour, numbers)),
-        patients_written=patients,
+        patients_written=plan.patients,
     )
     return PhantomSet(result.data, result.truth, made=len(missing))
 

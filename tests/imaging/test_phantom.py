@@ -296,3 +296,15 @@ def test_app_config_imports_nothing_heavy():
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_finished_set_may_be_used_by_many_at_once(tmp_path):
+    small_set(tmp_path / "set")
+    code = (
+        "from pathlib import Path; from medimg_gan.imaging.phantom import make_phantom; "
+        f"make_phantom(Path({str(tmp_path / 'set')!r}), 4, size={SMALL}, workers=1)"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 0, other.stderr
