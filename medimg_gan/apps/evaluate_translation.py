@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from medimg_gan.data.settings import DataConfig
     from medimg_gan.evaluation.translation import Mask
     from medimg_gan.synthesis import Translator
+    from medimg_gan.types import FloatArray
 
 MOST_REAL = 8
 """Real target scans of held-out patients whose histograms are pooled."""
@@ -232,15 +233,15 @@ class _Bench:
             pictures=dict(sorted(self.pictures.items())),
         )
 
-    def _readable(self, scans: list[Scan]) -> Iterator[Volume]:
+    def _readable(self, scans: list[Scan]) -> Iterator[tuple[Volume, FloatArray]]:
         for scan in scans:
             try:
                 volume = read_series(scan.series)
-                self.translator.as_made(volume)
+                values = self.translator.as_made(volume)
             except MedimgError as error:
                 self.failed.append((scan.path, error.one_line()))
             else:
-                yield volume
+                yield volume, values
 
 
 def _figures(

@@ -37,12 +37,13 @@ class RealTargets:
     target: str
 
     @classmethod
-    def of(cls, volumes: Iterable[Volume], translator: Translator) -> RealTargets:
-        """Read the real scans once."""
+    def of(
+        cls, volumes: Iterable[tuple[Volume, FloatArray]], translator: Translator
+    ) -> RealTargets:
+        """Take the real scans once, each with its values by :meth:`Translator.as_made`."""
         target, scans = translator.target, []
         scale = Scale(*limits_of(translator.unit, translator.scale))
-        for volume in volumes:
-            values = translator.as_made(volume)
+        for volume, values in volumes:
             scans.append(_drawn(scale.encode(values[body_of(volume, target)])))
         return cls(scans, scale, target)
 
