@@ -81,6 +81,7 @@ class Config:
     pairs: Path | None = None
     """Folder of the pairs: mri/PATIENT/NAME.png and ct/PATIENT/NAME.png."""
     recipes: tuple[str, ...] = (
+        "disguise",
         "cyclegan-structure",
         "cyclegan: balance-prior=none",
         "cut",

@@ -101,14 +101,16 @@ def fit_translator(
     )
     modalities = (source.modality, target.modality)
     mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
+    rows = train[1].table
+    unit = unit_of(target.modality, rows)
     spec = Spec(
         channels=adjacent,
         size=config.size,
         mirror=mirror,
         source_channels=adjacent * len(source.channels),
+        dark_bone=source.modality == "mri" and unit == "HU",
     )
     net = build(recipe, options, spec, config.seed)
-    rows = train[1].table
     note(
         fabric,
         run,
@@ -122,7 +124,7 @@ def fit_translator(
         adjacent=adjacent,
         paired=kind.paired,
         balance_prior=balanced,
-        unit=unit_of(target.modality, rows),
+        unit=unit,
         scale=typical_scale(rows),
         counts=prepared.counts(),
         patients_known=prepared.patients_known,

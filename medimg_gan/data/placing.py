@@ -94,7 +94,7 @@ def _say_left_out(
             if paired
             else "sequences of different patients, or not resampled to one grid",
             fix=(_sequence_to_name(group, of_channel) if shared else "")
-            or "--recipe cyclegan-structure, which needs no pairs, or --truth DIR with the targets"
+            or "--recipe disguise, which needs no pairs, or --truth DIR with the targets"
             if paired
             else "resample the sequences of a visit to one grid, or name one of them",
         )

@@ -15,6 +15,7 @@ from medimg_gan.recipes.cut import Cut
 from medimg_gan.recipes.cyclegan import CycleGan
 from medimg_gan.recipes.cyclegan_structure import CycleGanStructure
 from medimg_gan.recipes.dcgan import Dcgan
+from medimg_gan.recipes.disguise import Disguise
 from medimg_gan.recipes.fastgan import FastGan
 from medimg_gan.recipes.pix2pix import Pix2Pix
 from medimg_gan.recipes.progressive import Progressive
@@ -33,6 +34,7 @@ RECIPES: dict[str, RecipeEntry] = {
     "cyclegan": CycleGan,
     "cyclegan-structure": CycleGanStructure,
     "dcgan": Dcgan,
+    "disguise": Disguise,
     "fastgan": FastGan,
     "pix2pix": Pix2Pix,
     "progressive": Progressive,

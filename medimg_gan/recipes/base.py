@@ -33,6 +33,7 @@ class Spec:
             of a batch's ``numbers``.
         source_channels: Channels of a translator's source image, sequence by sequence, adjacent
             slices within each; 0 for as many as the target has.
+        dark_bone: Whether the target shows bone brightest and the source dark (CT from MR).
     """
 
     channels: int = 1
@@ -42,6 +43,7 @@ class Spec:
     calibrated: bool = True
     numbers: tuple[str, ...] = ()
     source_channels: int = 0
+    dark_bone: bool = False
 
     @property
     def inputs(self) -> int:

@@ -54,13 +54,13 @@ def parse(*words: str) -> Config:
 
 @pytest.mark.parametrize("words", [(), ("--config", str(config.config_folder() / "smoke.yaml"))])
 def test_the_default_keeps_the_structure(words):
-    assert parse(*words).recipe == "cyclegan-structure"
+    assert parse(*words).recipe == "disguise"
     assert parse(*words, "--recipe", "cyclegan").recipe == "cyclegan"
 
 
 @pytest.mark.parametrize(
     ("words", "recipe", "adjacent"),
-    [([], "cyclegan-structure", 3), (["--recipe", "cyclegan"], "cyclegan", 1)],
+    [([], "disguise", 3), (["--recipe", "cyclegan"], "cyclegan", 1)],
     ids=["default", "faithful"],
 )
 def test_a_run_is_named_by_its_recipe_which_chooses_the_neighbours(
@@ -78,7 +78,7 @@ def test_single_pictures_have_no_neighbours_unless_somebody_insists(place, capsy
         image = nibabel.load(volume)
         nibabel.save(image.slicer[..., 2:3], volume)
     train("--src", "t1", "--tgt", "ct")
-    facts = json.loads((place / "runs/train-cyclegan-structure-t1-ct/manifest.json").read_text())
+    facts = json.loads((place / "runs/train-disguise-t1-ct/manifest.json").read_text())
     assert (facts["finished"], facts["adjacent"]) == (True, 1)
     with pytest.raises(SystemExit):
         train("--src", "t1", "--tgt", "ct", "--adjacent", "3", "--run", "runs/insisted")
@@ -87,9 +87,10 @@ def test_single_pictures_have_no_neighbours_unless_somebody_insists(place, capsy
 
 def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_tells(place):
     train("--src", "t1+t2", "--tgt", "ct", "--adjacent", "3")
-    facts = json.loads((place / "runs/train-cyclegan-structure-t1+t2-ct/manifest.json").read_text())
+    facts = json.loads((place / "runs/train-disguise-t1+t2-ct/manifest.json").read_text())
     assert facts["finished"]
     assert (facts["spec"]["source_channels"], facts["spec"]["channels"]) == (6, 3)
+    assert facts["spec"]["dark_bone"]
     told = {
         "source": "t1+t2", "target": "ct", "sources": ["t1", "t2"], "adjacent": 3,
         "source_modality": "mri", "target_modality": "ct", "balance_prior": "position",
@@ -100,9 +101,11 @@ def test_two_sequences_and_their_neighbours_are_the_channels_that_the_manifest_t
 
 def test_a_run_between_sequences_is_loaded_with_their_modality(place):
     train("--src", "t1", "--tgt", "t2", "--balance-prior", "none")
-    translator = load_run("runs/train-cyclegan-structure-t1-t2")
+    translator = load_run("runs/train-disguise-t1-t2")
     assert isinstance(translator, Translator)
     assert (translator.source, translator.target) == ("mri", "mri")
+    facts = json.loads((place / "runs/train-disguise-t1-t2/manifest.json").read_text())
+    assert not facts["spec"]["dark_bone"]
 
 
 def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch, capsys):

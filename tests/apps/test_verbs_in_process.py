@@ -187,7 +187,7 @@ def test_a_picture_of_a_whole_volume_is_refused_at_once(place, capsys):
         nibabel.save(nibabel.Nifti1Image(np.float32(10 * values - 1000), np.eye(4)), path)
     words = ["--src", "mri", "--tgt", "ct", *data, *TINY, "--steps", "2"]
     cli.run("train-cyclegan", words)
-    run = ["--run", "runs/train-cyclegan-structure-mri-ct"]
+    run = ["--run", "runs/train-disguise-mri-ct"]
     message = stopped("translate", [*run, *data, "--out", "out", "--format", "png"], capsys)
     assert "many slices" in message
     assert not (place / "out").exists()

@@ -15,7 +15,7 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--config", str(ROOT / "configs" / "smoke.yaml"), "--engine.precision", "32-true"]
-TRANSLATOR = "runs/train-cyclegan-structure-mri-ct"
+TRANSLATOR = "runs/train-disguise-mri-ct"
 
 
 def command(script: str, *words: object) -> list[str]:

@@ -24,7 +24,7 @@ IMAGES = 8
 STEPS = 20
 SMALLER = {"cyclegan": 16, "cyclegan-structure": 16}
 """Sides of pictures that are not of 32 pixels, to be quick."""
-FEWER = dict.fromkeys(("cut", "pix2pix", "reggan", "regression"), 6)
+FEWER = dict.fromkeys(("cut", "disguise", "pix2pix", "reggan", "regression"), 6)
 """Steps that are not ``STEPS``, to be quick; cut's contrast makes 1e-3 of 1e-15 within twenty."""
 SMALLER |= dict.fromkeys(FEWER, 16)
 NEVER_FULL = STEPS * IMAGES
@@ -100,10 +100,11 @@ def shared_draws(fabric):
 
         return draw
 
-    randn = shared(torch.randn)
+    rand, randn = shared(torch.rand), shared(torch.randn)
     with (
-        mock.patch.object(torch, "rand", shared(torch.rand)),
+        mock.patch.object(torch, "rand", rand),
         mock.patch.object(torch, "randn", randn),
+        mock.patch.object(torch, "rand_like", lambda like: rand(*like.shape)),
         mock.patch.object(torch, "randn_like", lambda like: randn(*like.shape)),
         mock.patch.object(torch, "randint", shared(torch.randint, bounded=True)),
         mock.patch.object(loop, "seed_step", enter_step),

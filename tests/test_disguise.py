@@ -1,0 +1,131 @@
+"""Random contrasts of an image: what they keep, what they hide, and what they teach."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from medimg_gan import disguise
+from medimg_gan.disguise import disguised
+from medimg_gan.nets.translation import ResnetGenerator
+
+AIR, FAT, SOFT, BONE = -1.0, -0.27, -0.17, 0.75
+THRESHOLD = -0.8
+
+
+def heads(count=1, slices=1, size=32):
+    """Discs of soft tissue in a ring of bone in a ring of fat, of random sizes."""
+    side = torch.linspace(-1, 1, size)
+    radius = (side[:, None].square() + side.square()).sqrt().expand(count, slices, size, size)
+    outer = 0.75 + 0.2 * torch.rand(count, 1, 1, 1)
+    images = torch.full_like(radius, AIR)
+    for share, value in ((1.0, FAT), (0.85, BONE), (0.65, SOFT)):
+        images = torch.where(radius < share * outer, torch.tensor(value), images)
+    return images
+
+
+@pytest.fixture
+def curves_alone(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(disguise, "NOISE", 0.0)
+    monkeypatch.setattr(disguise, "FIELD", 0.0)
+
+
+def shades(value, draws=100, **options):
+    """The shade of one tissue in many disguises of a head."""
+    images = heads(draws)
+    found = disguised(images, 1, THRESHOLD, **{"dark_bone": False, **options})
+    return torch.stack([one[image == value][0] for one, image in zip(found, images, strict=True)])
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_air_stays_air_and_all_else_may_be_lighter_or_darker_than_all_else():
+    assert (shades(AIR) == -1).all()
+    found = disguised(images := heads(200), 1, THRESHOLD, dark_bone=False)
+    fat, soft, bone = (
+        found.where(images == value, torch.nan).flatten(1).nanmean(dim=1)
+        for value in (FAT, SOFT, BONE)
+    )
+    for one, other in ((fat, soft), (soft, bone), (fat, bone)):
+        assert 0.2 < (one > other).float().mean() < 0.8
+    assert torch.cat([fat, soft, bone]).min() < -0.5
+    assert torch.cat([fat, soft, bone]).max() > 0.7
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_bone_is_dark_only_where_it_gives_no_signal():
+    low, high = disguise.BONE_SHADES
+    dark = shades(BONE, dark_bone=True)
+    assert low <= dark.min() <= dark.max() <= high
+    assert shades(BONE).max() > 0.5
+    assert shades(SOFT, dark_bone=True).max() > 0.5
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_equal_values_get_equal_shades_in_all_slices_but_not_in_all_contrasts():
+    images = heads(2, slices=3)
+    images[:, 1] = images[:, 1].flip(-1)
+    found = disguised(images, 2, THRESHOLD, dark_bone=False)
+    assert found.shape == (2, 6, 32, 32)
+    one, other = found.unflatten(1, (2, 3)).unbind(dim=1)
+    for contrast in (one, other):
+        for image, shown in zip(images, contrast, strict=True):
+            assert all(shown[image == value].unique().numel() == 1 for value in image.unique())
+    assert (one - other).abs().amax(dim=(1, 2, 3)).min() > 0.05
+    assert (one[0] - one[1]).abs().max() > 0.05
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_noise_becomes_no_pattern():
+    images = torch.full((50, 1, 16, 16), SOFT)
+    images = images + 0.004 * torch.rand_like(images)  # 5 HU
+    found = disguised(images, 1, THRESHOLD, dark_bone=False)
+    spread = found.amax(dim=(1, 2, 3)) - found.amin(dim=(1, 2, 3))
+    steepest = (1 - disguise.DARKEST) / disguise.APART[0]
+    assert spread.max() <= steepest * 0.004 + 1e-6
+    assert spread.median() < 0.15
+
+
+def test_a_curve_by_hand():
+    knots = torch.tensor([[-1.0, 0.0, 0.5]])
+    found = disguise._curve(
+        torch.tensor([[-1.0, -0.5, 0.0, 0.25, 0.5, 0.9]]), knots, torch.tensor([[-1.0, 1.0, 0.0]])
+    )
+    torch.testing.assert_close(found, torch.tensor([[-1.0, 0.0, 1.0, 0.5, 0.0, 0.0]]))
+
+
+def test_it_is_an_image_of_its_own_each_time():
+    torch.manual_seed(0)
+    images = heads(2, slices=3).requires_grad_()
+    once, again = (disguised(images, 1, THRESHOLD, dark_bone=True) for _ in range(2))
+    assert not once.requires_grad
+    assert once.dtype == torch.float32
+    assert once.min() >= -1
+    assert once.max() <= 1
+    assert not torch.equal(once, again)
+    torch.manual_seed(0)
+    heads(2, slices=3)
+    assert torch.equal(once, disguised(images, 1, THRESHOLD, dark_bone=True))
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_an_image_without_a_body_stays_as_it_is():
+    empty = torch.full((2, 1, 8, 8), AIR)
+    assert torch.equal(disguised(empty, 1, THRESHOLD, dark_bone=True), empty)
+
+
+def test_who_learnt_from_disguises_reads_a_contrast_never_seen():
+    torch.manual_seed(0)
+    network = ResnetGenerator(1, 1, width=8, blocks=1)
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    for _ in range(150):
+        target = heads(4)
+        hidden = disguised(target, 1, THRESHOLD, dark_bone=False)
+        optimiser.zero_grad()
+        F.l1_loss(network(hidden), target).backward()
+        optimiser.step()
+    target = heads(8)
+    scan = torch.where(target == BONE, -0.9, torch.where(target == SOFT, 0.3, target))
+    scan = torch.where(target == FAT, 0.9, scan)
+    with torch.no_grad():
+        error = F.l1_loss(network(scan), target)
+    assert error < 0.25 * F.l1_loss(scan, target)
