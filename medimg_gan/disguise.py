@@ -11,17 +11,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-KNOTS = 8
-"""Values that get a shade of their own; in between, shades go in straight lines. They are random
-quantiles of the body, so that its commonest values are told apart best."""
-APART = (0.02, 0.06)
-"""Least distance between knots, drawn anew for each image (25 to 75 HU in the default window): with
+AIR, BRIGHTEST = -1.0, 1.0
+"""Ends of the images' range."""
+KNOTS = 4
+"""Values that get a shade of their own, besides air and the brightest or bone. Half are random
+pixels', so that the commonest tissues are told apart best, half anywhere. In between, shades go in
+straight lines."""
+APART = (0.01, 0.03)
+"""Least distance between knots, drawn anew for each image (12 to 37 HU in the wide window): with
 closer ones noise would become a pattern."""
-DARKEST = -0.8
-"""Shades are even between this and 1; air stays -1."""
-BONE, BONE_SHADES = 0.05, (-1.0, -0.7)
-"""Encoded CT value from which bone is dark in MR, which gets hardly any signal of it (300 HU
-in the default window), and its shades there."""
+SHADES = (0.2, 2.0)
+"""Between what shades are even, above air, before they are stretched."""
+PEAKS = (1.6, 2.0)
+"""Where the brightest shade then lies, above air; scales of MR put it there."""
+SOFT = (-0.32, -0.12)
+"""Encoded CT values of fat and soft tissue (-150 to 100 HU in the wide window). Where bone is dark,
+only they get shades, so that a pixel with ever more bone goes straight from theirs to bone's."""
+BONE, BONE_SHADES = 0.6, (0.0, 0.4)
+"""Encoded CT value of bone (1000 HU), and its shades, above air, in MR, which gets hardly any
+signal of it."""
 FIELD = 0.12
 """Standard deviation of each coefficient of the coil's logarithm, a quadratic of row and column."""
 NOISE = 0.03
@@ -39,7 +47,8 @@ def disguised(images: Tensor, contrasts: int, threshold: float, *, dark_bone: bo
         images: (N, k, H, W) in [-1, 1], k adjacent slices.
         contrasts: How many of each, S.
         threshold: Encoded value between air and skin.
-        dark_bone: Whether the images are CT and are to pass for MR, which shows bone dark.
+        dark_bone: Whether the images are CT in the wide window and are to pass for MR, which shows
+            bone dark.
 
     Returns:
         (N, S * k, H, W) float32 in [-1, 1], contrast by contrast.
@@ -50,34 +59,34 @@ def disguised(images: Tensor, contrasts: int, threshold: float, *, dark_bone: bo
 
 def _disguise(images: Tensor, threshold: float, dark_bone: bool) -> Tensor:
     values = images.flatten(1)
-    knots = _knots(values, threshold)
-    shades = _between(DARKEST, 1.0, knots)
-    shades[:, 0] = -1.0
+    knots = _knots(values, *(SOFT if dark_bone else (threshold, BRIGHTEST)))
+    air, last = (
+        torch.full_like(knots[:, :1], value) for value in (AIR, BONE if dark_bone else BRIGHTEST)
+    )
+    shades = _between(*SHADES, torch.cat([knots, last], dim=1))
     if dark_bone:
-        shades = torch.where(knots >= BONE, _between(*BONE_SHADES, knots), shades)
-    above = _curve(values, knots, shades).view_as(images) + 1
-    noise = torch.randn_like(images) * NOISE * torch.rand_like(images[:, :1, :1, :1])
-    return (above * _coil(images) + noise - 1).clamp(-1, 1)
+        shades[:, -1] = 0  # no peak
+    shades = _between(*PEAKS, last) * shades / shades.amax(dim=1, keepdim=True)
+    if dark_bone:
+        shades[:, -1:] = _between(*BONE_SHADES, last)
+    knots, shades = torch.cat([air, knots, last], dim=1), torch.cat([0 * air, shades], dim=1)
+    above = _curve(values, knots, shades).view_as(images) * _coil(images)
+    noise = torch.randn_like(images) * _between(0, NOISE, images[:, :1, :1, :1])
+    return (AIR + above + noise).clamp(AIR, BRIGHTEST)
 
 
-def _knots(values: Tensor, threshold: float) -> Tensor:
-    """Increasing values (N, KNOTS + 2): -1, random quantiles of the body kept apart, one more.
-
-    The last is at least ``BONE``, so that bone has a shade of its own where no quantile hit it.
-    """
-    pixels = values.shape[1]
-    body = (values > threshold).sum(dim=1, keepdim=True).clamp(min=1)
-    share = torch.rand(len(values), KNOTS, device=values.device).sort(dim=1).values
-    ranks = pixels - 1 - ((body - 1) * (1 - share)).long()
-    quantiles = values.sort(dim=1).values.gather(1, ranks)
-    steps = _between(*APART, quantiles[:, :1]) * torch.arange(KNOTS, device=values.device)
-    apart = (quantiles - steps).cummax(dim=1).values + steps
-    last = (apart[:, -1:] + APART[1]).clamp(min=BONE)
-    return torch.cat([torch.full_like(last, -1.0), apart, last], dim=1)
+def _knots(values: Tensor, low: float, high: float) -> Tensor:
+    """Increasing values (N, KNOTS) from low to high, kept apart; of pixels (N, P)."""
+    inside = (values > low) & (values < high)
+    chosen = torch.rand_like(values).masked_fill(~inside, -1).topk(KNOTS // 2).indices
+    pixels = values.gather(1, chosen).clamp(low, high)
+    found = torch.cat([pixels, _between(low, high, pixels)], dim=1).sort(dim=1).values
+    steps = _between(*APART, found[:, :1]) * torch.arange(KNOTS, device=values.device)
+    return (found - steps).cummax(dim=1).values + steps
 
 
 def _curve(values: Tensor, knots: Tensor, shades: Tensor) -> Tensor:
-    """Piecewise linear from knots to shades (N, K each), flat beyond the last; (N, P)."""
+    """Shades of values (N, P): piecewise linear from knots to shades (N, K), flat beyond."""
     upper = torch.searchsorted(knots, values).clamp(1, knots.shape[1] - 1)
     low, high = knots.gather(1, upper - 1), knots.gather(1, upper)
     share = ((values - low) / (high - low).clamp(min=1e-4)).clamp(0, 1)
@@ -91,7 +100,7 @@ def _coil(images: Tensor) -> Tensor:
     )
     down, across = torch.meshgrid(rows, columns, indexing="ij")
     terms = torch.stack([down, across, down * across, down.square(), across.square()])
-    weights = FIELD * torch.randn(len(images), 1, *terms.shape[:1], 1, 1, device=images.device)
+    weights = FIELD * torch.randn(len(images), 1, len(terms), 1, 1, device=images.device)
     return torch.exp((weights * terms).sum(dim=2))
 
 

@@ -53,9 +53,9 @@ def test_air_stays_air_and_all_else_may_be_lighter_or_darker_than_all_else():
 
 @pytest.mark.usefixtures("curves_alone")
 def test_bone_is_dark_only_where_it_gives_no_signal():
-    low, high = disguise.BONE_SHADES
+    low, high = (disguise.AIR + above for above in disguise.BONE_SHADES)
     dark = shades(BONE, dark_bone=True)
-    assert low <= dark.min() <= dark.max() <= high
+    assert low - 1e-6 <= dark.min() <= dark.max() <= high + 1e-6
     assert shades(BONE).max() > 0.5
     assert shades(SOFT, dark_bone=True).max() > 0.5
 
@@ -80,9 +80,18 @@ def test_noise_becomes_no_pattern():
     images = images + 0.004 * torch.rand_like(images)  # 5 HU
     found = disguised(images, 1, THRESHOLD, dark_bone=False)
     spread = found.amax(dim=(1, 2, 3)) - found.amin(dim=(1, 2, 3))
-    steepest = (1 - disguise.DARKEST) / disguise.APART[0]
+    steepest = disguise.PEAKS[1] / disguise.APART[0]
     assert spread.max() <= steepest * 0.004 + 1e-6
-    assert spread.median() < 0.15
+    assert spread.median() < 0.3
+
+
+@pytest.mark.usefixtures("curves_alone")
+def test_pixels_with_ever_more_bone_go_straight_from_soft_tissue_to_bone():
+    images = torch.full((100, 1, 8, 8), SOFT)
+    images[..., 2:4], images[..., 4:6], images[..., 6:] = 0.05, 0.2, disguise.BONE
+    _, little, more, bone = disguised(images, 1, THRESHOLD, dark_bone=True)[:, 0, 0, ::2].T
+    share = (0.2 - 0.05) / (disguise.BONE - 0.05)
+    torch.testing.assert_close(more, torch.lerp(little, bone, share))
 
 
 def test_a_curve_by_hand():

@@ -116,7 +116,7 @@ def _translation(config: Config) -> list[dict[str, Any]]:
     from medimg_gan.apps.benchmark_cyclegan import step_rates
 
     rows = []
-    for name in ("cyclegan", "cyclegan-structure"):
+    for name in ("cyclegan", "cyclegan-structure", "disguise"):
         ours, plain = step_rates(name, config.seconds, config.run / f"engine-{name}-128")
         row = {
             "what": f"{name}: steps of 1 image, 128 px, 64 filters",

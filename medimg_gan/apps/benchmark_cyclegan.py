@@ -44,7 +44,7 @@ def step_rates(
     machine favours neither; wall clock on a GPU.
 
     Args:
-        name: Of a recipe with CycleGAN's settings.
+        name: Of a translation recipe.
         seconds: To measure each for, by the wall clock.
         folder: The engine's; nothing is written to it.
         size: Side of the images.

@@ -100,15 +100,16 @@ def fit_translator(
         train, config.batch_size, config.seed, kind.paired, balance
     )
     modalities = (source.modality, target.modality)
-    mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
     rows = train[1].table
     unit = unit_of(target.modality, rows)
+    in_window = unit == "HU" and config.transform.window == "wide"
+    mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
     spec = Spec(
         channels=adjacent,
         size=config.size,
         mirror=mirror,
         source_channels=adjacent * len(source.channels),
-        dark_bone=source.modality == "mri" and unit == "HU",
+        dark_bone=source.modality == "mri" and in_window,
     )
     net = build(recipe, options, spec, config.seed)
     note(

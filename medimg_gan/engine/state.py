@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medimg_gan import config
 from medimg_gan.engine.checkpoint import State, compare_settings, fill
+from medimg_gan.recipes.base import Spec
 
 if TYPE_CHECKING:
     from medimg_gan.engine.loop import Engine
@@ -62,7 +63,9 @@ def restore(engine: Engine, path: Path, state: State) -> None:
     Raises:
         CheckpointError: If it belongs to another training.
     """
-    compare_settings(path, state["identity"], identity(engine.recipe, engine.plan))
+    # What older versions did not know of the data is what a Spec is without it.
+    found = {**config.as_dict(Spec()), **state["identity"]}
+    compare_settings(path, found, identity(engine.recipe, engine.plan))
     fill(path, {name: net.module for name, net in engine.networks.items()}, state["nets"])
     fill(path, _averaged(engine), state["ema"])
     for name, net in engine.networks.items():

@@ -33,7 +33,8 @@ class Spec:
             of a batch's ``numbers``.
         source_channels: Channels of a translator's source image, sequence by sequence, adjacent
             slices within each; 0 for as many as the target has.
-        dark_bone: Whether the target shows bone brightest and the source dark (CT from MR).
+        dark_bone: Whether the target is CT in the wide window, and the source is MR, which shows
+            bone dark.
     """
 
     channels: int = 1

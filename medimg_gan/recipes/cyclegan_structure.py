@@ -2,7 +2,9 @@
 
 A cycle alone lets both generators agree on a wrong anatomy, as long as they agree. What else binds
 a translation to its source is added here, without pairs: all of ``anatomy``, in both directions.
-From CycleGAN as there.
+Which name is what in each paper is told there and in ``cyclegan``.
+
+Departs from the papers: as those two do.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ here                 paper
 ===================  ===================================================================
 ``to_target``        S, the network that is shown random contrasts (Iglesias 2021, SynthSR)
 ``disguise_weight``  of |y - G(disguise(y))|: its L1, on targets in contrasts made by ``disguise``
-``critic``           D of CycleGAN, on translations of real sources
-the rest             ``anatomy``: structure, outline and depth
+``critic``           D_Y of CycleGAN, on translations of real sources
+the rest             ``anatomy``: outline and depth
 ===================  ===================================================================
 
 A target in a random contrast is a source that fits its target to the pixel. From such pairs the
@@ -16,7 +16,9 @@ it will be given. No second generator: a step costs half of CycleGAN's, and no c
 hide the source in the translation (Chu 2017).
 
 Departs from the paper: random contrasts of the image itself, not of a label map; a critic and
-real sources beside them; CycleGAN's generator in place of a 3D U-Net.
+real sources beside them; CycleGAN's generator in place of a 3D U-Net, and its critic without a
+replay of earlier fakes. Gradients and MIND have no weight: the disguises teach what they are for,
+without asking for more of the source's structure than the target has.
 """
 
 from __future__ import annotations
@@ -49,8 +51,12 @@ if TYPE_CHECKING:
 class DisguiseConfig(AnatomyConfig, OneWayConfig):
     """Settings of :class:`Disguise`."""
 
-    disguise_weight: float = 50.0
+    disguise_weight: float = 20.0
     """Weight of giving a disguised target back."""
+    gradient_weight: float = 0.0
+    """Weight of edges in equal places."""
+    mind_weight: float = 0.0
+    """Weight of equal self-similarity (MIND) around every pixel."""
 
 
 class Disguise(OneWayGan):
@@ -77,6 +83,12 @@ class Disguise(OneWayGan):
     def judge(self, source: Tensor, image: Tensor) -> Tensor:
         """The critic's scores of real or made targets, some of them moved."""
         return self.critic(self.augmentation(image))
+
+    @torch.no_grad()
+    def scores(self, batch: Batch) -> Logs:
+        """What the critic thinks of real targets and of translated sources, none of them moved."""
+        fake = self.translate(batch["source"])
+        return losses.summary(self.critic(batch["target"]), self.critic(fake))
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """L_GAN + lambda |y - G(disguise(y))| + anatomy; sources and disguises in one call."""

@@ -31,8 +31,8 @@ def test_the_plain_step_ends_at_the_weights_of_ours(monkeypatch):
         torch.testing.assert_close(weight, other, rtol=1e-4, atol=1e-7, msg=name)
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "cyclegan-structure"])
-def test_both_are_timed(name, tmp_path):
+@pytest.mark.parametrize("name", ["cyclegan", "cyclegan-structure", "disguise"])
+def test_each_is_timed(name, tmp_path):
     ours, plain = step_rates(name, 0.0, tmp_path, size=32, width=4)
     assert ours > 0
     assert plain > 0

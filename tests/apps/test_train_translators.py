@@ -53,7 +53,7 @@ def parse(*words: str) -> Config:
 
 
 @pytest.mark.parametrize("words", [(), ("--config", str(config.config_folder() / "smoke.yaml"))])
-def test_the_default_keeps_the_structure(words):
+def test_the_default_learns_from_disguises(words):
     assert parse(*words).recipe == "disguise"
     assert parse(*words, "--recipe", "cyclegan").recipe == "cyclegan"
 
@@ -106,6 +106,9 @@ def test_a_run_between_sequences_is_loaded_with_their_modality(place):
     assert (translator.source, translator.target) == ("mri", "mri")
     facts = json.loads((place / "runs/train-disguise-t1-t2/manifest.json").read_text())
     assert not facts["spec"]["dark_bone"]
+    train("--src", "t1", "--tgt", "ct", "--transform.window", "full", "--run", "runs/full")
+    facts = json.loads((place / "runs/full/manifest.json").read_text())
+    assert not facts["spec"]["dark_bone"]  # where the disguises' HU would be others
 
 
 def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch, capsys):

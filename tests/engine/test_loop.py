@@ -159,6 +159,18 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
         other.fit()
 
 
+def test_a_checkpoint_from_before_a_field_of_the_spec_goes_on(tmp_path):
+    first = toy_engine(tmp_path, steps=2)
+    first.fit()
+    path = first.checkpoints.newest()
+    state = first.checkpoints.load(path)
+    del state["identity"]["dark_bone"]
+    first.checkpoints.save(3, {**state, "step": 3})
+    resumed = toy_engine(tmp_path, steps=4)
+    resumed.fit()
+    assert resumed.step == 4
+
+
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, capsys):
     settings = replace(FABRIC, checkpoint_minutes=0.0)
     undisturbed = toy_engine(tmp_path, settings=settings)
