@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from medimg_gan import config
 from medimg_gan.engine.checkpoint import State, compare_settings, fill
-from medimg_gan.recipes.base import Spec
 
 if TYPE_CHECKING:
     from medimg_gan.engine.loop import Engine
@@ -63,8 +62,8 @@ def restore(engine: Engine, path: Path, state: State) -> None:
     Raises:
         CheckpointError: If it belongs to another training.
     """
-    # What older versions did not know of the data is what a Spec is without it.
-    found = {**config.as_dict(Spec()), **state["identity"]}
+    # What an older version did not tell of the data, its recipes made nothing of.
+    found = {**config.as_dict(engine.recipe.spec), **state["identity"]}
     compare_settings(path, found, identity(engine.recipe, engine.plan))
     fill(path, {name: net.module for name, net in engine.networks.items()}, state["nets"])
     fill(path, _averaged(engine), state["ema"])

@@ -167,6 +167,7 @@ def test_a_checkpoint_from_before_a_field_of_the_spec_goes_on(tmp_path):
     del state["identity"]["dark_bone"]
     first.checkpoints.save(3, {**state, "step": 3})
     resumed = toy_engine(tmp_path, steps=4)
+    resumed.recipe.spec = replace(resumed.recipe.spec, dark_bone=True)  # as of MRI to CT now
     resumed.fit()
     assert resumed.step == 4
 
