@@ -80,15 +80,9 @@ class Disguise(OneWayGan):
             Phase("critic", ("critic",), self.critic_loss),
         ]
 
-    def judge(self, source: Tensor, image: Tensor) -> Tensor:
-        """The critic's scores of real or made targets, some of them moved."""
-        return self.critic(self.augmentation(image))
-
-    @torch.no_grad()
-    def scores(self, batch: Batch) -> Logs:
-        """What the critic thinks of real targets and of translated sources, none of them moved."""
-        fake = self.translate(batch["source"])
-        return losses.summary(self.critic(batch["target"]), self.critic(fake))
+    def augment(self, images: Tensor) -> Tensor:
+        """Targets (N, C, H, W) as the critic is to see them: some of them moved."""
+        return self.augmentation(images)
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Logs]:
         """L_GAN + lambda |y - G(disguise(y))| + anatomy; sources and disguises in one call."""
@@ -98,7 +92,7 @@ class Disguise(OneWayGan):
         hidden = disguised(target, contrasts, threshold, dark_bone=bone)
         fake, seen_through = self.to_target(torch.cat([source, hidden])).chunk(2)
         terms: losses.Terms = {
-            "fool": (1.0, losses.least_squares(self.judge(source, fake), 1.0)),
+            "fool": (1.0, losses.least_squares(self.critic(self.augment(fake)), 1.0)),
             "disguise": (self.config.disguise_weight, F.l1_loss(seen_through, target)),
         }
         return self._generators(source, fake, terms | anatomy_terms(self.config, batch, fake))

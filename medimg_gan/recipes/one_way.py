@@ -71,6 +71,10 @@ class OneWayGan(OneWay):
         """The critic's scores of real or made targets; ``source`` is for those who condition."""
         return self.critic(image)
 
+    def augment(self, images: Tensor) -> Tensor:
+        """Targets (N, C, H, W) as the critic is to see them in training: here, as they are."""
+        return images
+
     def rate(self, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss for its scores: least squares (Mao 2017)."""
         return losses.least_squares_critic(real, fake)
@@ -81,7 +85,8 @@ class OneWayGan(OneWay):
         if made is None:
             with torch.no_grad():
                 made = Made(batch["source"], self.translate(batch["source"]))
-        loss = self.rate(self.judge(batch["source"], batch["target"]), self.judge(*made))
+        real = self.judge(batch["source"], self.augment(batch["target"]))
+        loss = self.rate(real, self.judge(made.source, self.augment(made.fake)))
         return loss, {"critic/loss": loss.detach()}
 
     @torch.no_grad()

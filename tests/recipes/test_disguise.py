@@ -59,11 +59,24 @@ def test_the_disguised_target_is_to_be_given_back_and_the_source_to_keep_its_str
 def test_the_critic_judges_translations_of_sources_alone():
     recipe, batch = build(), unpaired()
     fake = recipe.translate(batch["source"]).detach()
+    recipe.augment = lambda images: images
     recipe.generator_loss(batch)
-    seen = []
-    recipe.judge = lambda _source, image: seen.append(image) or image
+    recipe.critic = Given()
     recipe.critic_loss(batch)
-    torch.testing.assert_close(seen, [batch["target"], fake])
+    torch.testing.assert_close(recipe.critic.seen, [batch["target"], fake])
+
+
+def test_the_critic_sees_images_moved_in_training_and_as_they_are_when_scored():
+    recipe, batch = build(), unpaired()
+    recipe.critic, recipe.augment = Given(), lambda images: images.flip(-1)
+    recipe.generator_loss(batch)
+    recipe.critic_loss(batch)
+    fake = recipe.translate(batch["source"]).detach()
+    moved, target = recipe.augment(fake), recipe.augment(batch["target"])
+    torch.testing.assert_close(recipe.critic.seen, [moved, target, moved])
+    recipe.critic.seen.clear()
+    recipe.scores(batch)
+    torch.testing.assert_close(recipe.critic.seen, [fake, batch["target"]])
 
 
 def test_every_sequence_gets_a_disguise_of_its_own():
