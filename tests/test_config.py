@@ -8,7 +8,7 @@ from medimg_gan import config
 from medimg_gan.apps.options import parse_options
 from medimg_gan.apps.train_gan import Config
 from medimg_gan.errors import ConfigError
-from medimg_gan.recipes import RECIPES
+from medimg_gan.recipes import RECIPES, TranslationRecipe
 from medimg_gan.recipes.cgan import CganConfig
 from medimg_gan.recipes.cyclegan import CycleGanConfig
 
@@ -153,3 +153,31 @@ def test_every_setting_says_in_words_what_it_takes(recipe):
             with pytest.raises(ConfigError, match=r"takes (a|one of|True)") as refused:
                 parse_options(kind, (f"{setting.name}=what",), recipe)
             assert "class" not in str(refused.value)
+
+
+BAD = {"width": "0", "learning_rate": "-1", "augment": "2", "body_threshold": "-1.5",
+       "temperature": "0", "patches": "1"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [
+        (name, one.name)
+        for name, recipe in RECIPES.items()
+        if issubclass(recipe, TranslationRecipe)
+        for one in dataclasses.fields(recipe.Config)
+    ],
+)
+def test_a_setting_that_no_translator_could_follow_is_refused(recipe, setting):
+    value = "-1" if setting.endswith("_weight") else BAD[setting]
+    with pytest.raises(ConfigError, match=f"--set {setting}={value}: "):
+        parse_options(RECIPES[recipe].Config, (f"{setting}={value}",), recipe)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_no_setting_is_without_end(recipe, value):
+    for setting in dataclasses.fields(RECIPES[recipe].Config):
+        if typing.get_type_hints(RECIPES[recipe].Config)[setting.name] is float:
+            with pytest.raises(ConfigError):
+                parse_options(RECIPES[recipe].Config, (f"{setting.name}={value}",), recipe)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from medimg_gan import runs
 from medimg_gan.apps.benchmark_queue import Job, end, is_finished, work
@@ -243,6 +243,7 @@ def _steps(config: Config, contenders: Sequence[Contender], part: Part) -> list[
 def _check(contenders: Sequence[Contender]) -> dict[str, bool]:
     """Refuse unknown recipes and settings before any work; say which recipes learn from pairs."""
     from medimg_gan.apps.training import check_options
+    from medimg_gan.apps.translation_batches import Balance
     from medimg_gan.recipes import RECIPES, TranslationRecipe
 
     known = {name: one for name, one in RECIPES.items() if issubclass(one, TranslationRecipe)}
@@ -253,8 +254,14 @@ def _check(contenders: Sequence[Contender]) -> dict[str, bool]:
                 observed=f"known: {', '.join(known)}",
                 fix="--recipes cyclegan 'cyclegan: balance-prior=none'",
             )
-        if not one.flags("phantom")["adjacent"].isdecimal():
-            raise ConfigError(f"--recipes {one.title!r}: adjacent is a whole number")
+        flags = one.flags("phantom")
+        if not (flags["adjacent"].isdecimal() and int(flags["adjacent"]) % 2):
+            raise ConfigError(f"--recipes {one.title!r}: adjacent is an odd number")
+        if flags.get("balance-prior", "auto") not in get_args(Balance):
+            raise ConfigError(
+                f"--recipes {one.title!r}: no such balance-prior",
+                observed=f"known: {', '.join(get_args(Balance))}",
+            )
         check_options(one.recipe, one.options)
     if len({one.name for one in contenders}) < len(contenders):
         raise ConfigError("--recipes: two of them are the same")

@@ -28,7 +28,7 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
 
     Raises:
         ConfigError: If a setting is not of the form name=value, unknown, stands twice, or has a
-            value that it cannot have.
+            value that it cannot have, such as a number that is not finite.
     """
     words: dict[str, list[str]] = {}
     known = [one.name for one in fields(options)]
@@ -47,13 +47,18 @@ def parse_options(options: type[OptionsT], settings: tuple[str, ...], recipe: st
             raise ConfigError(f"--set: {name} stands twice", observed=" ".join(settings))
         words[name] = [f"--{name}", *value.split(",")]
     try:
-        return _read(options, chain.from_iterable(words.values()))
+        found = _read(options, chain.from_iterable(words.values()))
     except SystemExit as error:
         wrong = next(name for name, one in words.items() if not _is_read(options, one))
         raise ConfigError(
             f"--set {wrong}={','.join(words[wrong][1:])}: not a value of that setting",
             observed=f"{recipe} takes {_kind_of(options, wrong)}",
         ) from error
+    for name in known:
+        value = getattr(found, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"--set {name}={value}: must be finite")
+    return found
 
 
 def _read(options: type[OptionsT], words: Iterable[str]) -> OptionsT:

@@ -26,6 +26,8 @@ from torch import Tensor
 
 from medimg_gan import structure_losses
 from medimg_gan.depth_loss import depth_difference, depth_layers
+from medimg_gan.errors import ConfigError
+from medimg_gan.recipes.base import TranslatorConfig
 
 if TYPE_CHECKING:
     from medimg_gan.losses import Terms
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AnatomyConfig:
+class AnatomyConfig(TranslatorConfig):
     """Settings of recipes with :func:`anatomy_terms`."""
 
     gradient_weight: float = 1.0
@@ -48,6 +50,21 @@ class AnatomyConfig:
     """Weight of values as in the real image drawn beside it, at equal depths below the skin."""
     augment: float = 0.3
     """Chance that the critics see an image moved, turned or zoomed."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no training could follow.
+
+        Raises:
+            ConfigError: As of every translator, or if the chance is none, or all or nothing would
+                be body.
+        """
+        super().__post_init__()
+        if not 0 <= self.augment <= 1:
+            raise ConfigError(f"--set augment={self.augment:g}: a chance lies in [0, 1]")
+        if not -1 < self.body_threshold < 1:
+            raise ConfigError(
+                f"--set body_threshold={self.body_threshold:g}: encoded values lie in [-1, 1]"
+            )
 
 
 def anatomy_terms(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from medimg_gan.errors import ConfigError
 
 if TYPE_CHECKING:
     from medimg_gan.nets.blocks import Readers
@@ -221,6 +223,39 @@ class NoiseRecipe(Recipe):
             "numbers": numbers.to(device),
         }
         return {"samples": self.sample_like(told, noise.to(device))}
+
+
+def require_at_least(config: object, **least: float) -> None:
+    """Refuse settings below their least value.
+
+    Raises:
+        ConfigError: If one is.
+    """
+    for name, bound in least.items():
+        value = getattr(config, name)
+        if value < bound:
+            raise ConfigError(f"--set {name}={value:g}: must be at least {bound:g}")
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """Settings of every :class:`TranslationRecipe`; equal networks make recipes comparable."""
+
+    width: int = 32
+    """Feature channels at full size; the papers have 64."""
+    learning_rate: float = 2e-4
+    """Adam's step, constant for half of the training, then linear to 0."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no training could follow.
+
+        Raises:
+            ConfigError: If there is no feature, no step, or a weight below 0.
+        """
+        weights = [one.name for one in fields(self) if one.name.endswith("_weight")]
+        require_at_least(self, width=1, **dict.fromkeys(weights, 0))
+        if self.learning_rate <= 0:
+            raise ConfigError(f"--set learning_rate={self.learning_rate:g}: must be above 0")
 
 
 class TranslationRecipe(Recipe):

@@ -32,10 +32,11 @@ import torch
 from torch import Tensor
 
 from medimg_gan import losses
+from medimg_gan.errors import ConfigError
 from medimg_gan.nets.contrastive import PatchHead, encoder_and_decoder
 from medimg_gan.nets.translation import PatchCritic, critic_layers, residual_blocks
-from medimg_gan.recipes.base import Phase, Spec
-from medimg_gan.recipes.one_way import OneWayConfig, OneWayGan
+from medimg_gan.recipes.base import Phase, Spec, TranslatorConfig, require_at_least
+from medimg_gan.recipes.one_way import OneWayGan
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
@@ -45,7 +46,7 @@ HEAD = 256
 
 
 @dataclass(frozen=True)
-class CutConfig(OneWayConfig):
+class CutConfig(TranslatorConfig):
     """Settings of :class:`Cut`."""
 
     contrast_weight: float = 1.0
@@ -54,6 +55,17 @@ class CutConfig(OneWayConfig):
     """How much closer than all others the right place must be; less is stricter."""
     patches: int = 256
     """Places of a feature map that are compared with each other."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no training could follow.
+
+        Raises:
+            ConfigError: As of every translator, or if nothing could be told apart.
+        """
+        super().__post_init__()
+        require_at_least(self, patches=2)
+        if self.temperature <= 0:
+            raise ConfigError(f"--set temperature={self.temperature:g}: must be above 0")
 
 
 class Cut(OneWayGan):

@@ -34,7 +34,7 @@ from medimg_gan.nets.translation import (
     critic_layers,
     residual_blocks,
 )
-from medimg_gan.recipes.base import Adam, Phase, Spec, TranslationRecipe
+from medimg_gan.recipes.base import Adam, Phase, Spec, TranslationRecipe, TranslatorConfig
 from medimg_gan.recipes.replay import replayed
 
 if TYPE_CHECKING:
@@ -45,13 +45,9 @@ REPLAY = 50
 
 
 @dataclass(frozen=True)
-class CycleGanConfig:
+class CycleGanConfig(TranslatorConfig):
     """Settings of :class:`CycleGan`."""
 
-    width: int = 32
-    """Feature channels at full size; the paper has 64."""
-    learning_rate: float = 2e-4
-    """Adam's step, constant for half of the training, then linear to 0."""
     cycle_weight: float = 10.0
     """Weight of coming back to the image one started from."""
     identity_weight: float = 5.0

@@ -41,14 +41,14 @@ from medimg_gan.nets.translation import (
 )
 from medimg_gan.recipes.anatomy import AnatomyConfig, anatomy_terms
 from medimg_gan.recipes.base import Phase, Spec
-from medimg_gan.recipes.one_way import OneWayConfig, OneWayGan
+from medimg_gan.recipes.one_way import OneWayGan
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class DisguiseConfig(AnatomyConfig, OneWayConfig):
+class DisguiseConfig(AnatomyConfig):
     """Settings of :class:`Disguise`."""
 
     disguise_weight: float = 20.0

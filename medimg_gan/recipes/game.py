@@ -37,7 +37,7 @@ from medimg_gan.errors import ConfigError
 from medimg_gan.nets.heads import Judgement
 from medimg_gan.nets.spectral import spectrally_normalised
 from medimg_gan.recipes.adaptive import AugmentConfig, AugmentedRecipe
-from medimg_gan.recipes.base import Phase, Spec
+from medimg_gan.recipes.base import Phase, Spec, require_at_least
 from medimg_gan.recipes.conditional import ConditionalRecipe
 
 if TYPE_CHECKING:
@@ -96,10 +96,7 @@ class GameConfig(AugmentConfig):
             "consistency_fake",
             "feature_matching",
         )
-        for name, least in (*((name, 0) for name in weights), ("pack", 1), ("penalty_every", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ConfigError(f"--set {name}={value}: must be at least {least}")
+        require_at_least(self, **dict.fromkeys(weights, 0), pack=1, penalty_every=1)
         # Without a penalty: the tensor of the discrimination is no layer that the norm divides.
         normed = self.spectral_norm and self.minibatch != "discrimination"
         if self.loss == "wasserstein" and not (self.gamma or normed):

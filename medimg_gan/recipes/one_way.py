@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -20,16 +19,6 @@ class Made(NamedTuple):
 
     source: Tensor
     fake: Tensor
-
-
-@dataclass(frozen=True)
-class OneWayConfig:
-    """Settings of every :class:`OneWay`; equal networks make recipes comparable."""
-
-    width: int = 32
-    """Feature channels at full size; the paper has 64."""
-    learning_rate: float = 2e-4
-    """Adam's step, constant for half of the training, then linear to 0."""
 
 
 class OneWay(TranslationRecipe):

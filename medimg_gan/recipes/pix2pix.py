@@ -31,15 +31,15 @@ from medimg_gan.nets.translation import (
     critic_layers,
     residual_blocks,
 )
-from medimg_gan.recipes.base import Phase, Spec
-from medimg_gan.recipes.one_way import OneWayConfig, OneWayGan
+from medimg_gan.recipes.base import Phase, Spec, TranslatorConfig
+from medimg_gan.recipes.one_way import OneWayGan
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class Pix2PixConfig(OneWayConfig):
+class Pix2PixConfig(TranslatorConfig):
     """Settings of :class:`Pix2Pix`."""
 
     l1_weight: float = 100.0

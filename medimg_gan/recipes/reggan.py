@@ -37,15 +37,15 @@ from medimg_gan.nets.translation import (
     critic_layers,
     residual_blocks,
 )
-from medimg_gan.recipes.base import Phase, Spec
-from medimg_gan.recipes.one_way import OneWayConfig, OneWayGan
+from medimg_gan.recipes.base import Phase, Spec, TranslatorConfig
+from medimg_gan.recipes.one_way import OneWayGan
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class RegGanConfig(OneWayConfig):
+class RegGanConfig(TranslatorConfig):
     """Settings of :class:`RegGan`."""
 
     correction_weight: float = 20.0

@@ -22,15 +22,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medimg_gan.nets.translation import ResnetGenerator, residual_blocks
-from medimg_gan.recipes.base import Phase, Spec
-from medimg_gan.recipes.one_way import OneWay, OneWayConfig
+from medimg_gan.recipes.base import Phase, Spec, TranslatorConfig
+from medimg_gan.recipes.one_way import OneWay
 
 if TYPE_CHECKING:
     from medimg_gan.types import Batch, Logs
 
 
 @dataclass(frozen=True)
-class RegressionConfig(OneWayConfig):
+class RegressionConfig(TranslatorConfig):
     """Settings of :class:`Regression`."""
 
 
