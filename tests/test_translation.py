@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from medimg_gan.data.chain_settings import ChainConfig
 from medimg_gan.engine.checkpoint import save_weights
 from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume, read_files, write_nifti
 from medimg_gan.imaging.orientation import reoriented
 from medimg_gan.modalities import Ct, Scale
+from medimg_gan.modalities.ct import WINDOWS
 from medimg_gan.nets.translation import ResnetGenerator
 from medimg_gan.recipes import Spec, TranslationRecipe
 from medimg_gan.runs import write_json
@@ -135,6 +137,27 @@ def test_slices_with_nothing_on_them_become_air():
     made = translator(Bright(32)).translate(volume).array
     assert (made[..., [0, 1, 2, 10]] == -1000).all()
     assert (made[..., 3:10] == 1500).all()
+
+
+@pytest.mark.parametrize("window", [name for name, (low, _) in WINDOWS.items() if low > -1000])
+def test_air_of_the_source_is_air_where_the_window_does_not_reach_so_low(window):
+    array = np.zeros((32, 32, 6), np.float32)
+    array[8:24, 8:24] = 500  # a body, in whose middle is air
+    array[14:18, 14:18] = 0
+    source = Volume(array, np.diag([1.0, 1.0, 3.0, 1.0]), "mri", "signal")
+
+    class Dark(Copy):
+        def translate(self, image):
+            return -torch.ones_like(image)
+
+    chain = ChainConfig(window=window)
+    low, high = WINDOWS[window]
+    it = Translator(Dark(32), "mri", "ct", "HU", Scale(low, high), chain)
+    made = it.translate(source).array
+    assert (made[8:24, 8:24] == low).all()
+    made[8:24, 8:24] = -1000
+    assert (made == -1000).all()
+    Ct(window=(low, high)).fit(made, "HU")  # so that it can be read again
 
 
 AXES = {"LPS": 0.0, "RAS": 0.0, "PSR": 0.0, "RSA": 20.0, "ASL": -12.0}

@@ -29,6 +29,7 @@ from medimg_gan.apps.translation_batches import (
 from medimg_gan.data.domains import Domain
 from medimg_gan.data.translation import PreparedTranslation, prepare_translation
 from medimg_gan.modalities import MODALITIES
+from medimg_gan.modalities.ct import WINDOWS, window_of
 from medimg_gan.recipes import RECIPES, Spec, TranslationRecipe
 
 
@@ -102,7 +103,7 @@ def fit_translator(
     modalities = (source.modality, target.modality)
     rows = train[1].table
     unit = unit_of(target.modality, rows)
-    in_window = unit == "HU" and config.transform.window == "wide"
+    in_window = unit == "HU" and window_of(config.transform.window) == WINDOWS["wide"]
     mirror = all(MODALITIES[name].mirror for name in modalities) and config.transform.mirrors
     spec = Spec(
         channels=adjacent,

@@ -25,7 +25,7 @@ from medimg_gan.data.transforms import Slices
 from medimg_gan.errors import DataError
 from medimg_gan.modalities.nyul import COLUMNS
 
-FORMAT = 6
+FORMAT = 7
 """Raise when what a cache holds changes meaning."""
 
 CORNERS = tuple(f"corner_{number}" for number in range(12))

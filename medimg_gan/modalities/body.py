@@ -35,7 +35,12 @@ def body_mask(array: FloatArray, modality: str, unit: str) -> Mask:
     sizes = np.bincount(pieces.ravel())
     if len(sizes) < 2:
         return np.ones(array.shape, bool)
-    body = pieces == 1 + int(np.argmax(sizes[1:]))
-    for k in range(body.shape[2]):
-        body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
-    return body
+    return without_holes(pieces == 1 + int(np.argmax(sizes[1:])))
+
+
+def without_holes(mask: Mask) -> Mask:
+    """A mask (I, J, K) with the holes of every axial slice filled."""
+    filled = np.empty_like(mask)
+    for k in range(mask.shape[2]):
+        filled[:, :, k] = ndimage.binary_fill_holes(mask[:, :, k])
+    return filled

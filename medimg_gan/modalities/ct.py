@@ -34,22 +34,28 @@ SKIN = -500.0
 def window_of(text: str) -> tuple[float, float]:
     """The window that a name, or ``LOW,HIGH`` in HU, stands for.
 
+    Nothing real is darker than air: a LOW below what 12 bits hold would only show air grey, where
+    all else of this package takes the lowest encoded values for it, so that bound is taken.
+
     Raises:
-        ConfigError: If it is neither, or LOW is not below HIGH.
+        ConfigError: If it is neither, LOW is not below HIGH, or there is only air between them.
     """
     if text in WINDOWS:
-        return WINDOWS[text]
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError as error:
+        low, high = WINDOWS[text]
+    else:
+        try:
+            low, high = (float(part) for part in text.split(","))
+        except ValueError as error:
+            raise ConfigError(
+                f"CT window {text!r}",
+                observed=f"known: {', '.join(WINDOWS)}",
+                fix="take one of these, or LOW,HIGH in HU such as -160,240",
+            ) from error
+    if not (np.isfinite([low, high]).all() and low < high and high > AIR):
         raise ConfigError(
-            f"CT window {text!r}",
-            observed=f"known: {', '.join(WINDOWS)}",
-            fix="take one of these, or LOW,HIGH in HU such as -160,240",
-        ) from error
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ConfigError(f"CT window {text!r}: LOW must be below HIGH, both finite")
-    return low, high
+            f"CT window {text!r}: LOW must be below HIGH, HIGH above air ({AIR:g}), both finite"
+        )
+    return max(low, WINDOWS["full"][0]), high
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from medimg_gan.errors import DataError
 from medimg_gan.imaging import Volume
 from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.modalities import Scale
+from medimg_gan.modalities.body import without_holes
 from medimg_gan.modalities.ct import AIR
 from medimg_gan.modalities.nyul import StandardScale, landmarks_of
 from medimg_gan.recipes import TranslationRecipe
@@ -86,7 +87,8 @@ class Translator:
         Slices go through the network in blocks, whose size bounds the memory; blocks leave no
         seam (:func:`translate_stack`). A slice on which nothing is to be seen, on which no
         training was done either, becomes air. CT is rounded to whole HU and clipped to the stored
-        range [-1024, 3071].
+        range [-1024, 3071]; what is air in the source is air (-1000 HU) also where the training's
+        window does not reach so low.
 
         Args:
             volume: The source; of a translator of several sequences one volume each, in the order
@@ -193,7 +195,8 @@ class Translator:
     def _stacks(self, encoded: list[Encoded]) -> tuple[list[FloatArray], np.ndarray]:
         """The slices that show something, on the standard scale, and which these are.
 
-        As in training, the neighbour of a slice is the next one that shows something.
+        The neighbour of a slice is the next one that shows something, almost as in training,
+        which leaves out slices of less than a hundredth, and those that one sequence lacks.
         """
         shown = np.any([_shows_something(each) for each in encoded], axis=0)
         return [self._on_standard_scale(each, shown) for each in encoded if shown.any()], shown
@@ -209,6 +212,9 @@ class Translator:
     def _volume(self, pictures: FloatArray, encoded: Encoded, source: Volume) -> Volume:
         values = decode(pictures, encoded, self.scale, self.unit)
         if self.unit == "HU":
+            if self.scale.low > AIR:
+                kind = modality_of(self.source, self.chain)
+                values[~without_holes(kind.foreground(source.array, source.unit))] = AIR
             np.clip(np.rint(values, out=values), *CT_STORED, out=values)
         return source.with_array(values, modality=self.target, unit=self.unit)
 

@@ -106,9 +106,20 @@ def test_a_run_between_sequences_is_loaded_with_their_modality(place):
     assert (translator.source, translator.target) == ("mri", "mri")
     facts = json.loads((place / "runs/train-disguise-t1-t2/manifest.json").read_text())
     assert not facts["spec"]["dark_bone"]
-    train("--src", "t1", "--tgt", "ct", "--transform.window", "full", "--run", "runs/full")
-    facts = json.loads((place / "runs/full/manifest.json").read_text())
-    assert not facts["spec"]["dark_bone"]  # where the disguises' HU would be others
+
+
+@pytest.mark.parametrize(
+    ("words", "dark"),
+    [
+        (["--src", "t1", "--tgt", "ct", "--transform.window", "-1000,1500"], True),  # wide
+        (["--src", "t1", "--tgt", "ct", "--transform.window", "full"], False),  # other HU
+        (["--src", "ct", "--tgt", "t1"], False),
+    ],
+)
+def test_bone_is_dark_in_disguises_of_ct_as_mr_in_the_wide_window(place, words, dark):
+    train(*words, "--run", "runs/it")
+    facts = json.loads((place / "runs/it/manifest.json").read_text())
+    assert facts["spec"]["dark_bone"] is dark
 
 
 def test_a_paired_recipe_trains_on_pairs_and_on_nothing_else(place, monkeypatch, capsys):

@@ -3,7 +3,8 @@ import pytest
 
 from medimg_gan.errors import ConfigError, ModalityError
 from medimg_gan.modalities import DISPLAY, Ct, Mri, Scale, XRay
-from medimg_gan.modalities.ct import window_of
+from medimg_gan.modalities.ct import WINDOWS, window_of
+from medimg_gan.recipes.anatomy import AnatomyConfig
 
 
 def test_the_window_becomes_the_network_range():
@@ -60,7 +61,21 @@ def test_a_scale_inverts_inside_its_range():
     [("brain", 40, 80), ("soft", 40, 400), ("bone", 500, 2000), ("lung", -600, 1500)],
 )
 def test_a_named_window_has_its_level_and_width(name, level, width):
-    assert window_of(name) == (level - width / 2, level + width / 2)
+    assert WINDOWS[name] == (level - width / 2, level + width / 2)
+
+
+@pytest.mark.parametrize("text", [*WINDOWS, "-3000,500"])
+def test_air_is_outside_the_body_for_translators_in_every_window(text):
+    low, high = window_of(text)
+    assert (low, high) == (max(low, -1024), high)
+    air = Scale(low, high).encode(np.array(-1000.0))
+    assert air < AnatomyConfig().body_threshold - 0.1
+
+
+def test_values_below_what_twelve_bits_hold_take_nothing_from_the_range():
+    assert window_of("lung") == (-1024, 150)
+    with pytest.raises(ConfigError, match="above air"):
+        window_of("-3000,-1500")
 
 
 def test_the_full_window_holds_what_twelve_bits_hold_and_the_wide_one_is_the_default():
