@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medimg_gan.apps.translate_sources import targets_of
+from medimg_gan.console import say
 from medimg_gan.data.domains import sequence_of
-from medimg_gan.data.index import build_index
+from medimg_gan.data.index import build_index, say_what_is_wrong
 from medimg_gan.data.layouts import SEQUENCES
 from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.split_file import SPLIT_FILE, read_split
 from medimg_gan.data.visits import common_name
-from medimg_gan.errors import DataError
+from medimg_gan.errors import DataError, MedimgError
 from medimg_gan.evaluation import translation
 from medimg_gan.evaluation.translation_pictures import Shown, draw
 from medimg_gan.files import written_aside
@@ -57,10 +58,12 @@ def truths_in(source: DataConfig, folder: Path, translator: Translator) -> list[
     index = build_index(
         replace(source, data=folder, modality=modality, labels=None, mask="", layout="")
     )
+    say_what_is_wrong(index)
     found = targets_of(index, translator)
     other = folder.resolve().name.lower() in {*MODALITIES, *SEQUENCES} - _words_for(translator)
     if not found and not other:
-        found = [scan for scan in index.scans if scan.modality in ("", "picture")]
+        untold = ("", "picture", translator.target)
+        found = [s for s in index.scans if s.modality in untold and not sequence_of(s)]
     if not found:
         held = Counter(sequence_of(scan) or scan.modality for scan in index.scans)
         raise DataError(
@@ -190,68 +193,68 @@ def shown(source: Volume, made: Volume, truth: Volume | None, translator: Transl
     return Shown(source, made, values, *translation.limits_of(made.unit, translator.scale))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A short score of translations.
+
+    Attributes:
+        error: Patient (pseudonym) -> mean absolute error inside the body, in the target's unit.
+        uncertainty: How the uncertainty goes with the true error, inside the body: ``spearman``
+            and ``pearson`` of voxels, each the mean over the scans; {} where none was written.
+        scans: How many were compared.
+    """
+
+    error: dict[str, float]
+    uncertainty: dict[str, float]
+    scans: int
+
+
 def compare(
-    visits: list[Visit], truths: Truths, translator: Translator, picture: Path
-) -> dict[str, float]:
-    """Mean absolute error inside the body, by patient, and a picture of the first visit.
+    visits: list[Visit],
+    truths: Truths,
+    translator: Translator,
+    picture: Path,
+    spread_of: Callable[[Visit], Path] | None,
+) -> Compared:
+    """Hold translations against their truths; a scan that cannot be is told, and left out.
 
     ``evaluate`` measures more.
 
     Args:
         visits: What is translated.
-        truths: Theirs.
+        truths: Theirs; who has none is passed over.
         translator: Of a trained run.
         picture: PNG to write: first source, translated, truth, error in the windows of CT.
-
-    Returns:
-        Patient (pseudonym) -> mean absolute error in the target's unit.
-
-    Raises:
-        DataError: If no visit has a truth on the same grid.
+        spread_of: Where the uncertainty of a visit's translation was written, if it was.
     """
-    errors: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = defaultdict(list)
+    agreements = []
     for visit in visits:
-        volumes = read_visit(visit)
-        truth = truth_of(visit, truths, volumes[0], translator.unit)
-        if truth is None:
+        try:
+            volumes = read_visit(visit)
+            truth = truth_of(visit, truths, volumes[0], translator.unit)
+            if truth is None:
+                continue
+            # Made again: a written picture has its file's grey levels, not the target's values.
+            made = translator.translate(volumes)
+            what = shown(volumes[0], made, truth, translator)
+            spread = read_files([spread_of(visit)]) if spread_of else None
+        except MedimgError as error:
+            say(f"  not compared: {visit[0].path}: {error.one_line()}")
             continue
-        made = translator.translate(volumes)
-        what = shown(volumes[0], made, truth, translator)
         assert what.truth is not None
         if not errors:
             with written_aside(picture) as aside:
                 aside.write_bytes(draw(what))
         where = body(volumes[0], truth, translator)
-        error = mean_absolute_error(made.array, what.truth, where)
-        errors.setdefault(visit[0].patient, []).append(error)
-    if not errors:
-        raise truths.none_for(visits)
-    return {patient: float(np.mean(values)) for patient, values in errors.items()}
-
-
-def correlations(
-    written: Iterable[tuple[Path, Visit]], truths: Truths, translator: Translator
-) -> dict[str, float]:
-    """How the uncertainty goes with the true error, inside the body.
-
-    Args:
-        written: The uncertainty of a translation, and what was translated.
-        truths: Theirs; who has none is passed over.
-        translator: Of a trained run.
-
-    Returns:
-        ``spearman`` and ``pearson`` of voxels, each the mean over the scans; ``scans``: how many.
-    """
-    rows = []
-    for path, visit in written:
-        volumes = read_visit(visit)
-        truth = truth_of(visit, truths, volumes[0], translator.unit)
-        if truth is None:
-            continue
-        # Made again: a written picture has the grey levels of its file, not the target's values.
-        made, spread = translator.translate(volumes), read_files([path])
-        where = body(volumes[0], truth, translator)
-        values = translator.as_made(truth)
-        rows.append(spread_agreement(spread.array, made.array, values, where))
-    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    return {**means, "scans": len(rows)}
+        errors[visit[0].patient].append(mean_absolute_error(made.array, what.truth, where))
+        if spread is not None:
+            agreements.append(spread_agreement(spread.array, made.array, what.truth, where))
+    return Compared(
+        {patient: float(np.mean(values)) for patient, values in errors.items()},
+        {
+            name: float(np.mean([one[name] for one in agreements]))
+            for name in (agreements[0] if agreements else ())
+        },
+        sum(map(len, errors.values())),
+    )

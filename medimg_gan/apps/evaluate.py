@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medimg_gan import runs
 from medimg_gan.apps.common import (
@@ -19,6 +19,9 @@ from medimg_gan.config import as_dict
 from medimg_gan.console import say
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from medimg_gan.synthesis import Translator
 
 LEAST_SLICES = 12
 
@@ -95,8 +98,8 @@ def main(config: Config) -> None:
         from medimg_gan.apps.evaluate_translation import evaluate_translator
 
         truth = config.truth
-        if truth is None and facts.get("target") in ("ct", "mri"):
-            truth = _phantoms_truth(source)
+        if truth is None and generator.source != generator.target:
+            truth = _phantoms_truth(source, generator)
         say(f"truth: {truth or 'scans of the same patients in the data, where there are any'}")
         counts = evaluate_translator(
             generator, source, truth, config.run, folder, config.uncertainty
@@ -138,9 +141,13 @@ def _phantom_for(facts: dict[str, Any]) -> str:
     return "translation" if set(sides) <= {"mri", "ct"} else "sequences"
 
 
-def _phantoms_truth(source: DataConfig) -> Path | None:
-    """The truth of a generated set, which lies beside its data."""
+def _phantoms_truth(source: DataConfig, translator: Translator) -> Path | None:
+    """The truth of a generated set, which lies beside its data, by sequence if it has several."""
     folder = source.data.parent if source.data is not None else Path()
     manifest = folder / runs.MANIFEST
     made = manifest.exists() and runs.read_json(manifest).get("verb") == "make-phantom"
-    return folder / "truth" if made else None
+    truth = folder / "truth" / translator.target
+    of_sequence = truth / translator.target_sequence
+    if not made:
+        return None
+    return of_sequence if of_sequence.is_dir() else truth

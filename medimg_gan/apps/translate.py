@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -220,24 +221,30 @@ def _compared(
     if not comparison.known_to(config.run, (visit[0] for visit in visits)):
         say(f"note: {comparison.NOBODY_KNOWN}")
     picture = config.out / COMPARISON
-    errors = comparison.compare(unseen, truths, translator, picture)
-    spread = stdev(errors.values()) if len(errors) > 1 else 0.0
+    spread_of = partial(_uncertainty_of, config=config) if config.uncertainty else None
+    found = comparison.compare(unseen, truths, translator, picture, spread_of)
+    if not found.error:
+        say(
+            "--truth: no truth on its scan's grid is of a patient that the training did not see, "
+            "so no error is told"
+        )
+        return {"error": {}}
+    errors = found.error.values()
+    spread = stdev(errors) if len(errors) > 1 else 0.0
     say(
-        f"mean absolute error inside the body: {mean(errors.values()):.1f} {translator.unit} "
+        f"mean absolute error inside the body: {mean(errors):.1f} {translator.unit} "
         f"(spread {spread:.1f} over {len(errors)} patients that the training did not see"
         + (": the validation patients of the run)" if validation else ")")
     )
     say(f"source | translated | truth: {picture}")
-    if not config.uncertainty:
-        return {"error": errors}
-    written = [(_uncertainty_of(visit, config), visit) for visit in unseen]
-    found = comparison.correlations(written, truths, translator)
+    if not found.uncertainty:
+        return {"error": found.error}
     say(
-        f"uncertainty against the true error, voxel by voxel inside the body: Spearman "
-        f"{found['spearman']:.2f}, Pearson {found['pearson']:.2f} "
-        f"(mean over {found['scans']} scans)"
+        "uncertainty against the true error, voxel by voxel inside the body: Spearman "
+        f"{found.uncertainty['spearman']:.2f}, Pearson {found.uncertainty['pearson']:.2f} "
+        f"(mean over {found.scans} scans)"
     )
-    return {"error": errors, "uncertainty": found}
+    return {"error": found.error, "uncertainty": {**found.uncertainty, "scans": found.scans}}
 
 
 def _place(visit: Visit, config: Config) -> Path:

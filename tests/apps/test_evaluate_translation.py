@@ -91,6 +91,18 @@ def test_a_phantoms_truth_is_found_and_everything_is_measured(place, capsys):
     assert "did not see" in stopped(capsys, "--restart")
 
 
+def test_a_phantoms_truth_is_of_the_sequence_that_is_made(place, capsys):
+    make_phantom(
+        place / "phantom", 4, size=(32, 40, 8), format="nifti", workers=1, weighting="both"
+    )
+    sides = {"source": "ct", "source_modality": "ct", "target_modality": "mri"}
+    write_run(place / "runs/it", "signal", place / "phantom/data", {}, target="t1", **sides)
+    found = evaluate("--uncertainty", "0")
+    assert "truth: phantom/truth/mri/t1" in capsys.readouterr().out.replace(f"{place}/", "")
+    assert len(found["patients"]) == 2
+    assert found["figures"]["mae"]["mean"] > 0
+
+
 @pytest.fixture
 def pairs(place) -> Path:
     """Four patients of three pairs of pictures each."""

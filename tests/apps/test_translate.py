@@ -179,6 +179,38 @@ def test_a_truth_that_fits_nothing_is_refused_before_anything_is_made(
     assert not (place / "out").exists()
 
 
+def test_a_truth_that_cannot_be_read_costs_itself_alone(place, capsys):
+    a_run(place / "run")
+    for patient in range(3):
+        write_nifti(head(patient), place / f"scans/mri/{patient}.nii.gz")
+        truth = Volume(head(patient).array - 1000, AFFINE, "ct", "HU")
+        write_nifti(truth, place / f"truth/ct/{patient}.nii.gz")
+    broken = place / "truth/ct/1.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:-500])  # its header tells nothing of it
+    translate("--out", "out", "--truth", "truth", "--uncertainty")
+    printed = capsys.readouterr().out
+    assert "over 2 patients" in printed
+    assert "(mean over 2 scans)" in printed
+    assert printed.count("not compared: ") == 1
+    found = json.loads((place / "out/manifest.json").read_text())
+    assert found["finished"]
+    assert len(found["error"]) == 2
+
+
+def test_a_truth_of_training_patients_alone_tells_no_error(place, capsys):
+    a_run(place / "run")
+    for patient in range(2):
+        write_nifti(head(patient), place / f"scans/mri/{patient}.nii.gz")
+    write_nifti(Volume(head(0).array - 1000, AFFINE, "ct", "HU"), place / "truth/ct/0.nii.gz")
+    cli.run("index", ["--data", "scans", "--run", "table"])
+    table = read_csv("table/index.csv").set_index("path")["patient"]
+    (place / "run/split.csv").write_text(f"patient,split\n{table['mri/0.nii.gz']},train\n")
+    translate("--out", "out", "--truth", "truth")
+    assert "so no error is told" in capsys.readouterr().out
+    found = json.loads((place / "out/manifest.json").read_text())
+    assert (found["finished"], found["error"]) == (True, {})
+
+
 def test_an_interrupted_call_goes_on_with_what_is_not_there(place, monkeypatch):
     a_run(place / "run")
     for patient in range(3):
