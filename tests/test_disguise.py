@@ -86,6 +86,42 @@ def test_noise_becomes_no_pattern():
 
 
 @pytest.mark.usefixtures("curves_alone")
+def test_the_commonest_tissues_are_told_apart_best():
+    images = torch.full((300, 1, 16, 16), -0.30)
+    images[..., 8:] = -0.26  # 50 HU apart, of 250 that are soft
+    images[..., 0, 0], images[..., 15, 15] = -0.18, -0.14  # as far apart, and rare
+    found = disguised(images, 1, THRESHOLD, dark_bone=True)[:, 0]
+    common = (found[:, 8, 4] - found[:, 8, 12]).abs()
+    rare = (found[:, 0, 0] - found[:, 15, 15]).abs()
+    assert common.mean() > 1.3 * rare.mean()
+
+
+def test_a_coil_is_smooth_and_the_same_in_all_slices(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(disguise, "NOISE", 0.0)
+    found = disguised(torch.full((20, 3, 32, 32), SOFT), 1, THRESHOLD, dark_bone=True)
+    assert (found - found[:, :1]).abs().max() == 0
+    inner = found[found.amax(dim=(1, 2, 3)) < 1]  # nothing clipped
+    spread = inner.amax(dim=(1, 2, 3)) - inner.amin(dim=(1, 2, 3))
+    assert spread.median() > 0.05
+    steps = inner.diff(dim=-1).abs().amax(dim=(1, 2, 3))
+    assert (steps < 0.3 * spread).all()
+
+
+def test_noise_is_of_every_pixel_and_of_a_strength_of_its_own(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(disguise, "FIELD", 0.0)
+    found = disguised(torch.full((50, 1, 32, 32), SOFT), 1, THRESHOLD, dark_bone=True)
+    found = found[found.amax(dim=(1, 2, 3)) < 1]
+    deviation = found.std(dim=(1, 2, 3))
+    assert 0.5 * disguise.NOISE < deviation.max() < 1.2 * disguise.NOISE
+    assert deviation.min() < 0.3 * disguise.NOISE
+    one, other = found[:, 0, :, :-1].flatten(), found[:, 0, :, 1:].flatten()
+    means = found.mean(dim=(1, 2, 3)).repeat_interleave(32 * 31)
+    assert ((one - means) * (other - means)).mean().abs() < 0.1 * disguise.NOISE**2
+
+
+@pytest.mark.usefixtures("curves_alone")
 def test_pixels_with_ever_more_bone_go_straight_from_soft_tissue_to_bone():
     images = torch.full((100, 1, 8, 8), SOFT)
     images[..., 2:4], images[..., 4:6], images[..., 6:] = 0.05, 0.2, disguise.BONE

@@ -38,7 +38,7 @@ class Config(TrainingConfig):
     recipe: RecipeName = "disguise"
     """disguise, cyclegan-structure, cyclegan and cut learn from unpaired scans; pix2pix, reggan
     and regression from pairs. cyclegan is as in its paper; disguise had the lowest error of
-    the unpaired ones from MRI to CT (docs/translation-benchmark.md)."""
+    the unpaired ones from MRI to CT (docs/translation-benchmark-tumours.md)."""
     adjacent: int | Literal["auto"] = "auto"
     """Neighbouring slices in an image (2.5D), an odd number; 1: each slice by itself. auto: 3 for
     volumes with disguise and cyclegan-structure, else 1."""
