@@ -15,6 +15,7 @@ import pandas as pd
 from medimg_gan.console import say
 from medimg_gan.data.as_indexed import as_indexed
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
+from medimg_gan.data.copies import settle_copies
 from medimg_gan.data.dataset import SliceDataset
 from medimg_gan.data.domains import Domain, sequence_of
 from medimg_gan.data.index import Index, build_index
@@ -91,6 +92,8 @@ def prepare_translation(
 ) -> PreparedTranslation:
     """Read a folder once and give every image of both domains a split.
 
+    Patients who share a picture are in one part, that of the first of them.
+
     Args:
         config: Where the data are.
         domains: Source and target.
@@ -115,7 +118,8 @@ def prepare_translation(
         domains[1].refuse_absent(index, "--tgt")
     _say_what_is_mixed(index, domains)
     index = replace(index, scans=with_patients_by_name(index.scans))
-    split_of = _deal(index.scans, domains, seed)
+    scans = index.scans
+    split_of = _deal(scans, domains, seed)  # too few patients are told before decoding
     truths = _truths(config, truth, domains, index)
     placed = placed_scans(index.scans, domains, paired=paired, truths=truths)
     places = [place for _, place in placed]
@@ -124,9 +128,22 @@ def prepare_translation(
     rows, classes = cache.rows, ()
     if labelled:
         rows, classes = label_rows(rows, index, config)
-    rows = with_stacks(on_one_grid(with_places(rows, places), places))
+    rows = settle_copies(
+        with_places(rows, places),
+        cache.pictures,
+        index,
+        labelled=bool(classes),
+        drop=config.drop_duplicates,
+    )
+    own = cache.rows.loc[rows.index, "patient"]
+    if not own.equals(rows["patient"]):
+        joined = dict(zip(own, rows["patient"], strict=True))
+        split_of = _deal([replace(scan, patient=joined.get(scan.patient, scan.patient))
+                          for scan in scans], domains, seed)  # fmt: skip
+    rows = with_stacks(on_one_grid(rows, places))
     rows["split"] = rows["patient"].map(split_of)
-    save_split(rows, folder / SPLIT_FILE)
+    # By their own names: who is joined to another by a copy here may come alone another time.
+    save_split(rows.assign(patient=own), folder / SPLIT_FILE)
     cache = replace(cache, rows=rows.reset_index(drop=True))
     known = all(scan.patient_known for scan in index.scans)
     standard = standard_of(cache.rows, chain)

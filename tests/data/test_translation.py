@@ -10,7 +10,7 @@ from medimg_gan.data.domains import parse_domains
 from medimg_gan.data.settings import DataConfig
 from medimg_gan.data.split_file import read_split
 from medimg_gan.data.translation import prepare_translation
-from medimg_gan.errors import ConfigError, DataError
+from medimg_gan.errors import ConfigError, DataError, SplitError
 
 SLICES, PATIENTS = 4, 5
 KINDS = {"t1": 1.0, "t2": 2.0, "ct": 3.0}
@@ -44,14 +44,18 @@ def folder(tmp_path):
     return data
 
 
-def ready(folder, source, target, chain=DEFAULT_CHAIN, **settings):
+def ready(
+    folder, source, target, chain=DEFAULT_CHAIN, *, seed=0, drop_duplicates=False, **settings
+):
     place = folder.parent
-    config = DataConfig(data=folder, cache=place / "cache", workers=1)
+    config = DataConfig(
+        data=folder, cache=place / "cache", workers=1, drop_duplicates=drop_duplicates
+    )
     domains = parse_domains(source, target)
-    run = place / "-".join(["run", source, target, *map(str, settings)])
+    run = place / "-".join(["run", source, target, *map(str, [seed, *settings])])
     run.mkdir(exist_ok=True)
     return prepare_translation(
-        config, domains, size=32, seed=0, folder=run, chain=chain, **settings
+        config, domains, size=32, seed=seed, folder=run, chain=chain, **settings
     )
 
 
@@ -193,9 +197,53 @@ def test_scans_of_one_name_are_held_back_together_though_nobody_names_patients(t
         {prepared.domain(part, domain, 1).patients[0] for domain in prepared.domains}
         for part in ("val", "test")
     ]
-    split = read_split(tmp_path / "run-mri-ct" / "split.csv")
+    split = read_split(tmp_path / "run-mri-ct-0" / "split.csv")
     assert len(split) == 8
     assert all(split[patient] != "train" for side in sides for patient in side)
+
+
+@pytest.fixture
+def shared(folder):
+    """The last patient's T1 has one slice of the first one's."""
+    last = nibabel.load(folder / f"t1/P{PATIENTS - 1}.nii")
+    values = last.get_fdata()
+    values[..., 1] = nibabel.load(folder / "t1/P0.nii").get_fdata()[..., 1]
+    nibabel.save(nibabel.Nifti1Image(values, last.affine), last.get_filename())
+    return folder
+
+
+def test_patients_who_share_a_picture_are_in_one_part(shared, capsys):
+    parts = set()
+    for seed in range(6):
+        prepared = ready(shared, "t1", "ct", seed=seed)
+        split = read_split(shared.parent / f"run-t1-ct-{seed}/split.csv")
+        assert len(split) == PATIENTS
+        rows = prepared.cache.rows
+        names = rows.groupby("patient")["split"].agg(set)
+        assert len(names) == PATIENTS - 1
+        assert all(len(found) == 1 for found in names)
+        scans = rows[rows["domain"] == "t1"].groupby("scan")
+        first, *_, last = (own["split"].iloc[0] for _, own in scans)
+        assert first == last
+        parts.add(first)
+        assert {"train", "val", "test"} == {*split.values()}
+    assert len(parts) > 1
+    assert "2 patients (or files) that share some count as 1" in capsys.readouterr().out
+
+
+def test_a_given_split_with_a_picture_in_two_parts_is_refused(shared):
+    table = (shared / "index.csv").read_text().splitlines()
+    parts = [
+        "split",
+        *("train", "train", "train", "val", "val", "val", *["train"] * 6, *["test"] * 3),
+    ]
+    (shared / "index.csv").write_text(
+        "\n".join(f"{line},{part}" for line, part in zip(table, parts, strict=True))
+    )
+    with pytest.raises(SplitError, match="1 of 8 test slices are exact copies of train ones"):
+        ready(shared, "t1", "ct")
+    prepared = ready(shared, "t1", "ct", drop_duplicates=True)
+    assert prepared.counts()["train"] == {"t1": 3 * SLICES - 1, "ct": 3 * SLICES, "patients": 3}
 
 
 def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
@@ -204,7 +252,7 @@ def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
             place = tmp_path / "data" / kind / f"patient_{patient:02d}"
             place.mkdir(parents=True)
             for number in (1, 2, 9, 10, 11):
-                pixels = np.full((8, 8), 20 * number, np.uint8)
+                pixels = np.full((8, 8), 20 * number + patient, np.uint8)
                 pixels[0] = 0
                 Image.fromarray(pixels).save(place / f"slice_{number}.png")
     prepared = ready(tmp_path / "data", "mri", "ct")
