@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,10 +54,7 @@ def truths_in(source: DataConfig, folder: Path, translator: Translator) -> list[
     """
     if not folder.is_dir():
         raise DataError(f"--truth {folder}: no such folder", fix="check its spelling")
-    modality = translator.target if source.modality else ""
-    index = build_index(
-        replace(source, data=folder, modality=modality, labels=None, mask="", layout="")
-    )
+    index = build_index(source.of_truth(folder, translator.target))
     say_what_is_wrong(index)
     found = targets_of(index, translator)
     other = folder.resolve().name.lower() in {*MODALITIES, *SEQUENCES} - _words_for(translator)

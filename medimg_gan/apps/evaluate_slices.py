@@ -77,7 +77,7 @@ def _real_slices(
     rows = prepared.cache.rows
     kept = rows["label"].isin(asked) if asked else rows["split"] != ""
     # Real slices as the run saw them: on its own standard scale, not on one of these data.
-    standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
+    standard = StandardScale.told_by(facts)
     dataset = SliceDataset(prepared.cache, np.flatnonzero(kept), asked, standard=standard)
     real = RealSlices(
         images=dataset.images(),

@@ -170,8 +170,8 @@ def _target(config: Config, generator: Generator, facts: dict[str, Any]) -> Floa
     if not 0 <= number < count:
         raise DataError(f"--slice {number}: {config.image} has slices 0 to {count - 1}")
     picture = torch.from_numpy(encoded.pictures[number])[None, None]
-    if facts.get("standard"):
-        standard = StandardScale(tuple(facts["standard"]))
+    standard = StandardScale.told_by(facts)
+    if standard is not None:
         picture = standard.apply(picture, torch.from_numpy(encoded.landmarks)[None])
     return picture[0].expand(spec.channels, -1, -1).numpy()
 

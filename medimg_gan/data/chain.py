@@ -7,7 +7,7 @@ at work what it saw in training.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -79,25 +79,52 @@ def encode(
         ModalityError: If the values cannot be of the modality.
         UnreadableError: If the pixels of that plane are too flat, or the resampled grid too large.
     """
+    geometry = geometry_of(array.shape, spacing, chain.plane, chain.spacing)
+    _refuse_flat_pixels(geometry, chain)
+    array, scale, unit, landmarks = fit(array, spacing, modality=modality, unit=unit, chain=chain)
+    resampled = geometry.forward(array)
+    if chain.crop == "body":
+        foreground = modality_of(modality, chain).foreground(resampled, unit)
+        geometry = geometry.around(foreground, chain.margin)
+        resampled = resampled[geometry.box]
+    frame = frame_of(resampled.shape, geometry.spacing, size)
+    background = float(scale.encode(np.array(_air(scale, unit))))
+    pictures = to_pictures(scale.encode(resampled), frame, background)
+    return Encoded(pictures, scale, unit, landmarks, geometry, frame, background)
+
+
+class Fitted(NamedTuple):
+    """A scan's values, and where they lie: as in :class:`Encoded`, before anything is resampled."""
+
+    array: FloatArray
+    scale: Scale
+    unit: str
+    landmarks: FloatArray
+
+
+def fit(
+    array: FloatArray,
+    spacing: tuple[float, float, float],
+    *,
+    modality: str,
+    unit: str,
+    chain: ChainConfig,
+) -> Fitted:
+    """The part of :func:`encode` that is about values; takes what that takes.
+
+    Raises:
+        ModalityError: If the values cannot be of the modality.
+    """
     kind = modality_of(modality, chain)
     if unit != "display":  # a NIfTI file cannot tell, and the user's word goes before the header's
         unit = "HU" if modality == "ct" else "signal"
-    geometry = geometry_of(array.shape, spacing, chain.plane, chain.spacing)
-    _refuse_flat_pixels(geometry, chain)
     if chain.bias_field == "n4" and modality == "mri":
         array = without_bias_field(array, spacing)
     scale = kind.fit(array, unit)
     landmarks = np.empty(0, np.float32)
     if chain.intensity == "nyul" and modality == "mri":
         landmarks = landmarks_of(scale.encode(array[kind.foreground(array, unit)]))
-    resampled = geometry.forward(array)
-    if chain.crop == "body":
-        geometry = geometry.around(kind.foreground(resampled, unit), chain.margin)
-        resampled = resampled[geometry.box]
-    frame = frame_of(resampled.shape, geometry.spacing, size)
-    background = float(scale.encode(np.array(_air(scale, unit))))
-    pictures = to_pictures(scale.encode(resampled), frame, background)
-    return Encoded(pictures, scale, unit, landmarks, geometry, frame, background)
+    return Fitted(array, scale, unit, landmarks)
 
 
 def decode(pictures: FloatArray, encoded: Encoded, scale: Scale, unit: str) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -79,6 +79,16 @@ class DataConfig:
     def read_options(self) -> ReadOptions:
         """What of this the reader needs."""
         return ReadOptions(self.on_gap, self.on_tilt, self.volume, self.philips_scaling)
+
+    def of_truth(self, folder: Path, modality: str) -> DataConfig:
+        """The same for a folder of true targets, without what is said of the sources alone.
+
+        Args:
+            folder: Of the true targets.
+            modality: Theirs, which counts only where the sources' had to be told as well.
+        """
+        told = modality if self.modality else ""
+        return replace(self, data=folder, modality=told, labels=None, mask="", layout="")
 
     def __post_init__(self) -> None:
         """Refuse at once what no folder could satisfy."""

@@ -207,10 +207,7 @@ def _truths(
     """The true targets of another folder, as the patients' of their sources."""
     if truth is None:
         return None
-    modality = domains[1].modality if config.modality else ""
-    elsewhere = build_index(
-        replace(config, data=truth, modality=modality, labels=None, mask="", layout="")
-    )
+    elsewhere = build_index(config.of_truth(truth, domains[1].modality))
     domains[1].refuse_absent(elsewhere, "--truth: --tgt")
     targets = [scan for scan in elsewhere.scans if domains[1].channel_of(scan) is not None]
     sources = [scan for scan in index.scans if domains[0].channel_of(scan) is not None]

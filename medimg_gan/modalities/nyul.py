@@ -9,13 +9,15 @@ in the network's range: a volume is first encoded by its own percentiles, so tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from medimg_gan.types import FloatArray
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
@@ -61,6 +63,11 @@ class StandardScale:
         assert len(landmarks), "a standard needs at least one volume"
         means = np.asarray(landmarks, np.float64).mean(axis=0)
         return cls(tuple(float(mean) for mean in means))
+
+    @classmethod
+    def told_by(cls, facts: Mapping[str, Any]) -> StandardScale | None:
+        """That of a run, by its manifest; None where it learnt none."""
+        return cls(tuple(facts["standard"])) if facts.get("standard") else None
 
     def apply(self, images: Tensor, own: Tensor) -> Tensor:
         """Map each image's landmarks to the standard's; piecewise linear, strictly rising.

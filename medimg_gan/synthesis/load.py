@@ -53,7 +53,7 @@ def load_run(
     scale = Scale(facts["scale"]["low"], facts["scale"]["high"])
     chain = ChainConfig.from_plain(facts.get("transform", {}))
     if isinstance(recipe, TranslationRecipe):
-        standard = StandardScale(tuple(facts["standard"])) if facts.get("standard") else None
+        standard = StandardScale.told_by(facts)
         return Translator(
             recipe,
             facts.get("source_modality", facts["source"]),

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medimg_gan.data.bias_field import without_bias_field
-from medimg_gan.data.chain import Encoded, decode, encode, modality_of
+from medimg_gan.data.chain import Encoded, decode, encode, fit, modality_of
 from medimg_gan.data.chain_settings import DEFAULT_CHAIN, ChainConfig
 from medimg_gan.data.placing import ONE_GRID_MM
 from medimg_gan.data.planes import FAINTEST
@@ -21,7 +20,7 @@ from medimg_gan.imaging.orientation import furthest_apart
 from medimg_gan.modalities import Scale
 from medimg_gan.modalities.body import without_holes
 from medimg_gan.modalities.ct import AIR
-from medimg_gan.modalities.nyul import StandardScale, landmarks_of
+from medimg_gan.modalities.nyul import StandardScale
 from medimg_gan.recipes import TranslationRecipe
 from medimg_gan.recipes.base import device_of
 from medimg_gan.synthesis.blocks import translate_stack
@@ -134,13 +133,11 @@ class Translator:
         """
         if truth.unit in ("HU", "display") or self.target == "ct":
             return truth.array
-        array, kind = truth.array, modality_of(self.target, self.chain)
-        if self.chain.bias_field == "n4" and self.target == "mri":
-            array = without_bias_field(array, truth.spacing)
-        own = kind.fit(array, truth.unit)
+        array, own, _, landmarks = fit(
+            truth.array, truth.spacing, modality=self.target, unit=truth.unit, chain=self.chain
+        )
         encoded = own.encode(array)
-        if self.standard is not None and self.target == "mri":
-            landmarks = landmarks_of(encoded[kind.foreground(array, truth.unit)])
+        if self.standard is not None and landmarks.size:
             images, rows = torch.from_numpy(encoded[None]), torch.from_numpy(landmarks[None])
             encoded = self.standard.apply(images, rows)[0].numpy()
         return self.scale.decode(encoded)
