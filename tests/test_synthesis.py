@@ -152,6 +152,20 @@ def test_a_true_mr_is_held_against_what_the_training_saw_of_it(intensity):
     assert apart < 10 if intensity == "nyul" else apart > 40
 
 
+def test_a_true_mr_is_held_against_what_n4_left_of_it():
+    i, j, _ = np.meshgrid(*(np.linspace(-1, 1, n) for n in (64, 64, 6)), indexing="ij")
+    body = i**2 + j**2 < 0.7
+    shaded = (700 * body * np.exp(0.3 * i + 0.2 * j)).astype(np.float32)
+    truth = Volume(shaded, np.diag([2.0, 2, 4, 1]), modality="mri", unit="signal")
+    spreads = [
+        Translator(Identity(64), "ct", "mri", "signal", Scale(0, 800), ChainConfig(bias_field=how))
+        .as_made(truth)[body]
+        .std()
+        for how in ("none", "n4")
+    ]
+    assert spreads[1] < 0.5 * spreads[0]
+
+
 def test_ct_numbers_are_what_they_are():
     truth = Volume(np.full((4, 4, 2), 40, np.float32), np.eye(4), modality="ct", unit="HU")
     translator = Translator(Identity(32), "mri", "ct", "HU", Scale(-1000, 1500))
