@@ -115,7 +115,8 @@ def main(config: Config) -> None:
     written = [visit for visit in visits if _place(visit, config).exists()]
     _write_table(config, written)
     facts = _compared(config, translator, written, truths) if truths else {"error": {}}
-    run.finish(
+    # With a scan that failed the run stays unfinished, so that a repeated command tries it again.
+    (run.note if problems else run.finish)(
         translated=done,
         not_translated=problems,
         left_out=left_out,
@@ -131,6 +132,8 @@ def main(config: Config) -> None:
         f"of which scan each was made: {config.out / TABLE} (its series are those of the "
         "index.csv that index.py makes of --data)"
     )
+    if problems:
+        say("the same command tries again what could not be translated")
     say(f"next: {next_step}")
 
 

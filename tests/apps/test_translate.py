@@ -197,6 +197,30 @@ def test_a_truth_that_cannot_be_read_costs_itself_alone(place, capsys):
     assert len(found["error"]) == 2
 
 
+def test_a_scan_that_failed_is_tried_again(place, capsys):
+    a_run(place / "run")
+    for patient in range(2):
+        write_nifti(head(patient), place / f"scans/mri/{patient}.nii.gz")
+    broken = place / "scans/mri/1.nii.gz"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-500])
+    translate("--out", "out")
+    printed = capsys.readouterr().out
+    assert "not translated: mri/1.nii.gz" in printed
+    assert "tries again" in printed
+    made = {path: path.stat().st_mtime_ns for path in (place / "out").rglob("*.nii.gz")}
+    assert len(made) == 1
+    broken.write_bytes(whole)
+    translate("--out", "out")
+    assert "tries again" not in capsys.readouterr().out
+    assert len(list((place / "out").rglob("*.nii.gz"))) == 2
+    assert all(path.stat().st_mtime_ns == at for path, at in made.items())
+    facts = json.loads((place / "out/manifest.json").read_text())
+    assert (facts["finished"], facts["translated"], facts["not_translated"]) == (True, 2, [])
+    translate("--out", "out")
+    assert "finished already" in capsys.readouterr().out
+
+
 def test_a_truth_of_training_patients_alone_tells_no_error(place, capsys):
     a_run(place / "run")
     for patient in range(2):
