@@ -145,9 +145,8 @@ def _phantoms_truth(source: DataConfig, translator: Translator) -> Path | None:
     """The truth of a generated set, which lies beside its data, by sequence if it has several."""
     folder = source.data.parent if source.data is not None else Path()
     manifest = folder / runs.MANIFEST
-    made = manifest.exists() and runs.read_json(manifest).get("verb") == "make-phantom"
+    if not (manifest.exists() and runs.read_json(manifest).get("verb") == "make-phantom"):
+        return None
     truth = folder / "truth" / translator.target
     of_sequence = truth / translator.target_sequence
-    if not made:
-        return None
     return of_sequence if of_sequence.is_dir() else truth
