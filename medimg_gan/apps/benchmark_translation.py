@@ -110,7 +110,8 @@ class Config:
     run: Path = RUNS / "benchmark-translation"
     """Folder of the phantom, the speeds and the runs."""
     out: Path = Path("docs/translation-benchmark.md")
-    """Page to write; pictures go to the folder of the same name beside it."""
+    """Page to write; pictures of generated heads go to the folder of the same name beside it,
+    those of --pairs stay in --run."""
     restart: bool = False
     """Delete what an earlier call left in --run and begin again."""
 

@@ -38,7 +38,7 @@ LESIONS: dict[str, Callable[[Sequence[Result]], float | None]] = {
 
 
 def write_page(config: Config, trials: Sequence[Trial], environment: dict[str, Any]) -> None:
-    """Write the page from what has finished, and the pictures of the first seed or split."""
+    """Write the page from what has finished, and generated heads' pictures of the first seed."""
     found = {trial: result for trial in trials if (result := read_result(trial.folder))}
     parts = [_head(config, list(found.values()), environment)]
     for part in config.parts:
@@ -48,7 +48,8 @@ def write_page(config: Config, trials: Sequence[Trial], environment: dict[str, A
             for title in config.recipes
         }
         parts.append(_section(config, part, some, results))
-        parts += [_picture(config, one, found[one]) for one in _firsts(some) if one in found]
+        if part != "pairs":  # a page may be passed on, patients may not
+            parts += [_picture(config, one, found[one]) for one in _firsts(some) if one in found]
     with written_aside(config.out) as aside:
         aside.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
@@ -84,7 +85,8 @@ def _about(config: Config, part: Part) -> str:
         "Registered pictures of real heads in display values. Of each split, two patients are "
         "scored, the one of the others with fewest slices is watched while training, the rest are "
         "learnt from (unpaired recipes see their slices without the pairing); mean ± standard "
-        "deviation over the splits."
+        "deviation over the splits. What was made of them is in `evaluation/pictures` of "
+        "every run: pictures of patients are not passed on with a page."
     )
 
 

@@ -174,6 +174,8 @@ def test_pairs_come_with_tables_of_whole_patients(fakes):
     ]
     assert tables[0] == tables[1], "or evaluate would not know whom the training saw"
     assert "MAE better than cyclegan's | not compared | open |" in page
+    assert "evaluation/pictures" in page
+    assert not Path("page/them").exists(), "patients' pictures are not passed on with the page"
     assert "MAE at most 1.15 of the paired regression's | 100 against 58: 1.72 | missed |" in page
     for number, tested in enumerate(({"p0", "p3"}, {"p1", "p2"})):
         with Path(f"all/splits/split-{number}.csv").open() as file:
