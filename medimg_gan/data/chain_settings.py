@@ -31,8 +31,8 @@ class ChainConfig:
     margin: float = 10.0
     """Air in mm that a crop leaves around the body."""
     window: str = "wide"
-    """CT: wide (-1000 to 1500 HU), full, brain, soft, bone, lung, or LOW,HIGH in HU; values
-    outside are clipped."""
+    """CT: wide (-1000 to 1500 HU), full, brain, soft, bone, lung, or LOW,HIGH in HU, LOW no lower
+    than -1024; values outside are clipped."""
     intensity: Literal["percentile", "nyul"] = "percentile"
     """MR: percentile scales each volume by itself; nyul also maps its histogram's landmarks to
     the training patients' mean."""

@@ -1,7 +1,8 @@
 """A folder made ready for a translator: two domains, slice by slice, paired or not.
 
 The split deals out the patients of all scans of both domains, whether pairs are wanted or not, so
-that a paired training and an unpaired one of equal data and seed hold the same patients back.
+that a paired training and an unpaired one of equal data and seed hold the same patients back,
+unless some share a picture that only one of the two sees.
 """
 
 from __future__ import annotations
